@@ -1,0 +1,1 @@
+"""From files to device arrays: reader, writer, cache, synthetic generator, splits, frame store."""

@@ -1,0 +1,1 @@
+"""Pure functions from gathered frames to a model's inputs, with masks."""

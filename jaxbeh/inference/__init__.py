@@ -1,0 +1,1 @@
+"""Probabilities for whole videos, bouts, and the submission."""

@@ -1,0 +1,1 @@
+"""Frame counts to F1, and the competition's F-score."""

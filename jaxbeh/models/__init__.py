@@ -1,0 +1,1 @@
+"""Linen modules from inputs to per-frame logits, one file each."""

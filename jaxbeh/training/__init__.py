@@ -1,0 +1,1 @@
+"""State, loss, augmentation, optimiser, the compiled epoch, the loop and its checkpoints."""
