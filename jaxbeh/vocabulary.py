@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from jaxbeh.errors import DataError, SettingsError
 
 MOUSE_SLOTS = 4
-"""Individuals a scene has room for; mouse ids 1 to 4 take slots 0 to 3 (the MABe layout's own limit)."""
+"""Individuals a scene has room for; mouse ids 1 to 4 take slots 0 to 3, as MABe numbers them."""
 
 KEYPOINT_SLOTS = (
     "nose",
@@ -47,7 +47,7 @@ _MOUSE = re.compile(r"mouse([1-9][0-9]*)")
 
 
 class Triple(NamedTuple):
-    """Who does what to whom, written as the metric writes it: `mouse1`, `mouse2` or `self`, action."""
+    """Who does what to whom, as the metric writes it: `mouse1`, `mouse2` or `self`, action."""
 
     agent: str
     target: str

@@ -42,7 +42,7 @@ class Tracking:
     @property
     def valid(self) -> NDArray[np.bool_]:
         """`[t, m, k]`, true where a point was tracked."""
-        return self.xy[..., 0] != MISSING
+        return np.not_equal(self.xy[..., 0], MISSING)
 
     def pixels(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
         """Float32 `[t, m, k, 2]` pixels of frames start … stop − 1 (indices); NaN where missing."""
