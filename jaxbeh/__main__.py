@@ -1,0 +1,5 @@
+"""`python -m jaxbeh` is the command `jaxbeh`."""
+
+from jaxbeh.cli import main
+
+main()

@@ -1,0 +1,42 @@
+"""What the commands share: opening a collection by way of the user's cache, and telling."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from jaxbeh.config import Config
+from jaxbeh.console import out, print_table
+from jaxbeh.data.mabe import read_labelled
+from jaxbeh.data.recording import Recording
+from jaxbeh.data.report import ReadingReport
+from jaxbeh.data.synthetic import ensure_default
+
+
+def cache_folder() -> Path:
+    """The user's cache folder; read files and the synthetic default are kept under it."""
+    return user_cache_path("jaxbeh", appauthor=False)
+
+
+def open_labelled(
+    data: Path | None, config: Config, report: ReadingReport
+) -> tuple[Path, Sequence[Recording]]:
+    """Read the labelled videos of a folder, or of the synthetic default where none is given."""
+    if data is None:
+        data = ensure_default(cache_folder(), config.data.synthetic_videos)
+        out.print(f"No --data: training on a synthetic collection, kept in {data}")
+    return data, read_labelled(data, config.data, report, cache_folder() / "tracking")
+
+
+def print_report(report: ReadingReport) -> None:
+    """Print what reading met and did, if anything."""
+    findings = report.findings()
+    if findings:
+        print_table(
+            "Met while reading",
+            ["what", "then", "videos", "count", "such as"],
+            [
+                (item.what, item.then, len(item.videos), item.count, ", ".join(item.videos[:3]))
+                for item in findings
+            ],
+        )

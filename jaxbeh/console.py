@@ -1,0 +1,33 @@
+"""Where the commands print, and how tables look."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False, soft_wrap=True)
+"""Results and progress."""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""What went wrong."""
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; columns whose cells are all numbers stand to the right."""
+    cells = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for index, name in enumerate(columns):
+        numeric = all(isinstance(row[index], int | float) for row in cells)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(_show(cell)) for cell in row))
+    out.print(table, soft_wrap=False)
+
+
+def _show(cell: object) -> str:
+    if isinstance(cell, bool):
+        return str(cell)
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)

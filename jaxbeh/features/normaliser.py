@@ -1,0 +1,88 @@
+"""Standardisation by the training frames: log1p, z-score, clip, 0 where missing."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import Array
+
+from jaxbeh.features.feature_set import FeatureSet
+
+CLIP = 5.0
+"""Standardised values are kept within ± this many standard deviations."""
+
+
+@struct.dataclass
+class Normaliser:
+    """Statistics of the valid training values, after log1p where a feature is heavy-tailed.
+
+    Attributes:
+        mean: float32 `[f]`.
+        deviation: float32 `[f]`, standard deviation; 1 where a feature never varies.
+    """
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def template(cls, features: int) -> "Normaliser":
+        """Shapes and dtypes alone, for restoring."""
+        leaf: Any = jax.ShapeDtypeStruct((features,), np.float32)
+        return cls(mean=leaf, deviation=leaf)
+
+
+@struct.dataclass
+class Moments:
+    """Count, mean and sum of squared deviations of some values, each float32 `[f]`."""
+
+    count: Array
+    mean: Array
+    squares: Array
+
+
+def tame(features: FeatureSet, flat: Array) -> Array:
+    """Pass heavy-tailed features, which are never negative, through log1p."""
+    heavy = jnp.asarray(features.heavy_tailed)
+    return jnp.where(heavy, jnp.log1p(jnp.where(heavy, flat, 0.0)), flat)
+
+
+def moments(flat: Array, valid: Array) -> Moments:
+    """Moments of one batch over its valid entries.
+
+    Args:
+        flat: float32 `[b, t, f]`, tamed.
+        valid: bool `[b, t, f]`.
+    """
+    count = jnp.sum(valid, axis=(0, 1), dtype=jnp.float32)
+    mean = jnp.sum(jnp.where(valid, flat, 0.0), axis=(0, 1)) / jnp.maximum(count, 1.0)
+    squares = jnp.sum(jnp.where(valid, flat - mean, 0.0) ** 2, axis=(0, 1))
+    return Moments(count=count, mean=mean, squares=squares)
+
+
+def fit(batches: Iterable[Moments]) -> Normaliser:
+    """Merge the batches' moments on the host in float64.
+
+    Pairwise update of Chan, Golub and LeVeque (1979), which loses no digits where the naive
+    difference of sums does.
+    """
+    count, mean, squares = (np.zeros(()) for _ in range(3))
+    for batch in batches:
+        more = np.asarray(batch.count, np.float64)
+        total = np.maximum(count + more, 1.0)
+        delta = np.asarray(batch.mean, np.float64) - mean
+        squares = squares + np.asarray(batch.squares, np.float64) + delta**2 * count * more / total
+        mean = mean + delta * more / total
+        count = count + more
+    deviation = np.sqrt(squares / np.maximum(count, 1.0))
+    varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1.0)
+    host: dict[str, Any] = {"mean": mean, "deviation": np.where(varies, deviation, 1.0)}
+    return Normaliser(**{name: value.astype(np.float32) for name, value in host.items()})
+
+
+def normalise(features: FeatureSet, normaliser: Normaliser, flat: Array, valid: Array) -> Array:
+    """Float32 `[b, t, f]`, standardised and clipped; 0 where invalid."""
+    scaled = (tame(features, flat) - normaliser.mean) / normaliser.deviation
+    return jnp.where(valid, jnp.clip(scaled, -CLIP, CLIP), 0.0)

@@ -1,0 +1,111 @@
+"""Conv1D-BiLSTM: three pooled convolutions, a two-layer bidirectional LSTM, a head for every frame.
+
+A window without padding gives the plain network. What stands in padded frames never changes a
+valid frame's output: padding is zeroed before each convolution, BatchNorm takes its statistics over
+valid frames, a pooled step is valid if any of its frames is, the backward LSTM starts at the last
+valid step and the upsampling clamps at it.
+"""
+
+from typing import Self
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.nn.initializers import lecun_normal, zeros
+
+from jaxbeh.config import ConvBiLSTMSettings
+from jaxbeh.models.inputs import Inputs
+from jaxbeh.models.recurrence import BidirectionalLSTM
+
+
+class ShiftedConv(nn.Module):
+    """Convolution over time with kernel 3 and same padding, as one product of three shifts.
+
+    Inside a compiled loop a plain convolution misses XLA's fast path on a CPU (about six times
+    slower) and turns into a grouped one under `vmap`; a product does neither.
+    """
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """`[b, t, i]` → `[b, t, channels]`."""
+        kernel = self.param("kernel", lecun_normal(in_axis=(0, 1)), (3, x.shape[-1], self.channels))
+        bias = self.param("bias", zeros, (self.channels,))
+        padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
+        time = x.shape[1]
+        shifts = jnp.concatenate([padded[:, shift : shift + time] for shift in range(3)], axis=-1)
+        return shifts @ kernel.reshape(-1, self.channels) + bias
+
+
+class ConvBiLSTM(nn.Module):
+    """See the module's docstring; `[b, t, f]` flat inputs → `[b, t, c]` logits."""
+
+    channels: tuple[int, ...]
+    hidden: int
+    lstm_layers: int
+    dropout: float
+    classes: int
+
+    @classmethod
+    def from_settings(cls, settings: ConvBiLSTMSettings, classes: int) -> Self:
+        """The module that settings describe."""
+        return cls(
+            channels=settings.channels,
+            hidden=settings.hidden,
+            lstm_layers=settings.lstm_layers,
+            dropout=settings.dropout,
+            classes=classes,
+        )
+
+    @nn.compact
+    def __call__(self, inputs: Inputs, train: bool) -> Array:
+        """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
+        drop = nn.Dropout(self.dropout, deterministic=not train)
+        x, mask = inputs.flat, inputs.mask
+        for channels in self.channels:
+            x = ShiftedConv(channels)(jnp.where(mask[..., None], x, 0.0))
+            x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(
+                x, mask=mask[..., None]
+            )
+            x = drop(nn.relu(x))
+            x, mask = _max_pool(x, mask)
+        x = nn.Dense(self.hidden)(x)
+        x, steps = jnp.swapaxes(x, 0, 1), mask.T
+        for layer in range(self.lstm_layers):
+            x = drop(x) if layer else x
+            x = BidirectionalLSTM(self.hidden)(x, steps)
+        # The head's first product comes before the upsampling, not after it: both are linear and
+        # the interpolation weights sum to one, so it is the same at an eighth of the cost.
+        x = nn.Dense(self.hidden)(jnp.swapaxes(x, 0, 1))
+        x = _upsample(x, mask, inputs.mask.shape[1])
+        return nn.Dense(self.classes)(drop(nn.relu(x)))
+
+
+def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
+    """Maximum of two frames, an odd last one left out; x is at least 0, so 0 stands for padding."""
+    batch, time, channels = x.shape
+    half = time // 2
+    x = jnp.where(mask[..., None], x, 0.0)[:, : 2 * half].reshape(batch, half, 2, channels)
+    return jnp.max(x, axis=2), jnp.any(mask[:, : 2 * half].reshape(batch, half, 2), axis=2)
+
+
+def _upsample(x: Array, mask: Array, length: int) -> Array:
+    """Linear interpolation with half-pixel centres, clamped at the first and last valid step."""
+    last = jnp.maximum(jnp.sum(mask, axis=1, dtype=jnp.int32) - 1, 0)
+    held = jnp.take_along_axis(x, last[:, None, None], axis=1)
+    x = jnp.where(mask[..., None], x, held)
+    weights = jnp.asarray(_interpolation(x.shape[1], length))
+    return jnp.einsum("ls,bsh->blh", weights, x)
+
+
+def _interpolation(steps: int, length: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Float32 `[length, steps]`: the weight of each step in each frame."""
+    position = np.clip((np.arange(length) + 0.5) * steps / length - 0.5, 0, steps - 1)
+    below = np.floor(position).astype(int)
+    above = np.minimum(below + 1, steps - 1)
+    weights = np.zeros((length, steps))
+    np.add.at(weights, (np.arange(length), below), 1 - (position - below))
+    np.add.at(weights, (np.arange(length), above), position - below)
+    return weights.astype(np.float32)

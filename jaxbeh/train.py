@@ -1,0 +1,235 @@
+"""The command that trains a recipe: `python -m jaxbeh.train --config v6 --data DIR`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jaxbeh.console import out, print_table
+
+if TYPE_CHECKING:
+    from jaxbeh.config import Config
+    from jaxbeh.training.assemble import Assembled
+    from jaxbeh.training.dataset import Dataset
+    from jaxbeh.training.state import LoopState
+
+
+def train(
+    config: Annotated[
+        str, typer.Option(help="A recipe's name (v6, debug, …) or a YAML file of your own.")
+    ] = "v6",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in the MABe layout: train.csv, train_tracking/, train_annotation/. "
+            "Without it, a small synthetic collection is made once and trained on.",
+            show_default=False,
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run. Without it, runs/CONFIG, or runs/CONFIG-synthetic where no "
+            "data is given.",
+            show_default=False,
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a setting, as in training.epochs=2. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Start from the best weights of another run.", show_default=False),
+    ] = None,
+) -> None:
+    """Train a recipe; the same command continues a run that was interrupted.
+
+    The run's folder holds the resolved settings (config.yaml), the split, the keypoint slots, one
+    line an epoch (metrics.jsonl) and the checkpoints. Ctrl-C stops within seconds and saves first;
+    an interrupted run continues to the very bits of an uninterrupted one.
+
+    A file of your own may build on a recipe:
+
+      base: v6
+
+      classes:
+
+        - {name: background, actions: []}
+
+        - {name: grooming, actions: [selfgroom, allogroom]}
+
+      loss: {class_weights: [1, 5]}
+    """
+    from jaxbeh.config import load_config
+
+    settings = load_config(config, overrides or ())
+    folder = run or Path("runs") / (Path(config).stem + ("" if data else "-synthetic"))
+    code = train_run(settings, data, folder, init_from)
+    if code:
+        raise typer.Exit(code)
+
+
+def train_run(
+    config: "Config",
+    data: Path | None,
+    path: Path,
+    init_from: Path | None = None,
+    on_checkpoint: Callable[[int], None] | None = None,
+) -> int:
+    """Start or continue a run; print what it is made of and how it goes.
+
+    Args:
+        config: the run's settings.
+        data: a folder in the MABe layout, or `None` for the synthetic default.
+        path: the run's folder.
+        init_from: another run whose best weights are the first.
+        on_checkpoint: called with the epoch after each checkpoint is on the disk.
+
+    Returns:
+        0, or 130 or 143 after SIGINT or SIGTERM.
+
+    Raises:
+        JaxbehError: settings, data or run folder cannot be used, or training failed.
+    """
+    from jaxbeh.collection import open_labelled, print_report
+    from jaxbeh.data.content import data_hash
+    from jaxbeh.data.report import ReadingReport
+    from jaxbeh.inference.scene_bouts import ActionFrequencies
+    from jaxbeh.provenance import versions
+    from jaxbeh.training import assemble as building
+    from jaxbeh.training.checkpoints import Checkpoints
+    from jaxbeh.training.dataset import build_dataset, unseen_actions
+    from jaxbeh.training.loop import fit
+    from jaxbeh.training.progress import EpochProgress
+    from jaxbeh.training.run_folder import RunFolder
+    from jaxbeh.training.stop import StopRequest
+
+    report = ReadingReport()
+    root, recordings = open_labelled(data, config, report)
+    dataset = build_dataset(recordings, config, report)
+    print_report(report)
+    unseen = unseen_actions(recordings, config)
+    if unseen:
+        out.print(f"Actions of the classes that the data never shows: {', '.join(unseen)}")
+    _print_slots(dataset)
+    _print_split(dataset, config)
+
+    # Resume, in this order: 1. the folder is this run's, or is made; 2. stores and programs are
+    # built; 3. the newest intact checkpoint fills the state; 4. later lines of metrics are cut;
+    # 5. the loop goes on from the state's own step.
+    folder = RunFolder(path)
+    made_of = {
+        "data_hash": data_hash(recordings),
+        "init_from": str(init_from) if init_from else None,
+    }
+    if folder.exists:
+        folder.require_same(config, made_of)
+    other = RunFolder(init_from) if init_from else None
+    if other is not None:
+        other.config()
+    assembled = building.assemble(config, dataset)
+    shapes = building.template(assembled)
+    parameters = building.count_parameters(shapes)
+    _print_plan(assembled, parameters)
+    if not folder.exists:
+        record = {
+            **made_of,
+            "data": str(root.resolve()),
+            "parameters": parameters,
+            **versions(),
+            "train_content": dataset.train_content(),
+        }
+        frequencies = ActionFrequencies.build(scene.recording for scene in dataset.train)
+        folder.start(config, dataset.slots, dataset.split(), frequencies.to_json(), record)
+    checkpoints = Checkpoints(folder.checkpoints, out.print)
+    restored = checkpoints.latest()
+    if restored is not None:
+        snapshot = building.resume(assembled, restored, folder.checkpoints)
+    else:
+        snapshot = building.first_snapshot(assembled, dataset)
+        if other is not None:
+            snapshot = building.from_weights(snapshot, other, out.print)
+    folder.cut_metrics(int(snapshot.loop.epoch))
+    if snapshot.loop.finished(config.training.epochs, config.training.patience):
+        _print_end(path, snapshot.loop, "is finished already")
+        out.print("To start another: --run OTHER, and --init-from to begin with these weights.")
+        return 0
+    if restored is not None:
+        out.print(f"Continuing {path} after epoch {int(snapshot.loop.epoch)}, step {restored.step}")
+    run = building.run_of(assembled, config, folder, snapshot.normaliser, on_checkpoint)
+    with (
+        StopRequest() as stop,
+        EpochProgress(out, config.training.epochs, int(snapshot.loop.epoch)) as progress,
+    ):
+        loop = fit(run, snapshot, checkpoints, stop, progress)
+    checkpoints.close()
+    if not loop.finished(config.training.epochs, config.training.patience):
+        out.print(f"Stopped in epoch {int(loop.epoch) + 1}, all saved; the same command continues.")
+        return stop.exit_code
+    _print_end(path, loop, "is finished")
+    out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
+    return 0
+
+
+def _print_slots(dataset: "Dataset") -> None:
+    used = [(slot, name) for slot, name in enumerate(dataset.slots.names) if name is not None]
+    sources: dict[str, list[str]] = {}
+    for own, name in dataset.slots.aliases.items():
+        sources.setdefault(name, []).append(own)
+    print_table(
+        "Keypoint slots",
+        ["slot", "keypoint", "also called"],
+        [(slot, name, ", ".join(sources.get(name, []))) for slot, name in used],
+    )
+
+
+def _print_split(dataset: "Dataset", config: "Config") -> None:
+    from jaxbeh.training.dataset import class_frames
+
+    names = [item.name for item in config.classes]
+    rows: list[list[object]] = []
+    for side, scenes in (("train", dataset.train), ("validation", dataset.validation)):
+        frames = sum(scene.recording.tracking.frames for scene in scenes)
+        rows.append([side, len(scenes), frames, *class_frames(scenes, len(names))])
+    print_table("Split: labelled frames of each class", ["", "videos", "frames", *names], rows)
+
+
+def _print_plan(assembled: "Assembled", parameters: int) -> None:
+    import jax
+
+    from jaxbeh.data.store import nbytes
+
+    plan = assembled.plan
+    megabytes = (nbytes(assembled.train) + nbytes(assembled.validation)) / 1e6
+    device = jax.devices()[0]
+    out.print(
+        f"Model: {parameters:,} parameters. Epoch: {plan.windows:,} windows in {plan.steps:,} "
+        f"steps of {plan.windows / plan.steps:.0f}, {assembled.validation_plan.windows:,} "
+        f"validation windows. Device: {device.platform} ({device.device_kind}); frames take "
+        f"{megabytes:.0f} MB there."
+    )
+
+
+def _print_end(path: Path, loop: "LoopState", state: str) -> None:
+    out.print(
+        f"{path} {state}: {int(loop.epoch)} epochs, best validation macro-F1 "
+        f"{float(loop.best_score):.4f} in epoch {int(loop.best_epoch)}"
+    )
+
+
+def main() -> None:
+    """Run the command on the words of the command line."""
+    from jaxbeh.cli import run_command
+
+    run_command(train)
+
+
+if __name__ == "__main__":
+    main()

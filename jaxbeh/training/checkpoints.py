@@ -1,0 +1,251 @@
+"""Checkpoints: Orbax behind one small class, every leaf under our own hash.
+
+What the class adds to Orbax, and why:
+
+- Orbax stores no checksum of the content and restores a file with a flipped bit without a word: a
+  sha256 over all leaves is stored beside them and compared on restore.
+- A kill while an old step is cleaned up leaves it listed and unrestorable, unless it is renamed
+  first (`todelete_subdir`); that folder is never emptied by Orbax, so we empty it.
+- Any folder with a number for a name counts as a step: what cannot be restored is set aside under
+  a name that says so, and the step before it is taken.
+"""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from numpy.typing import NDArray
+from orbax.checkpoint import checkpoint_managers as policies
+
+from jaxbeh.errors import CheckpointError
+
+T = TypeVar("T")
+Leaves = dict[str, NDArray[Any]]
+
+_DELETED = "deleted"
+_LATEST = 2
+"""Kept beside the best: the latest, and the one before it should the latest be damaged."""
+
+NOT_VALIDATED = -1.0
+"""The score of a checkpoint made in the middle of an epoch; it is never the best."""
+
+
+def leaves_of(tree: object) -> Leaves:
+    """A pytree's leaves by their path, as host arrays."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf)
+        for path, leaf in flat
+    }
+
+
+def content_hash(leaves: Mapping[str, NDArray[Any]]) -> str:
+    """Sha256 over path, dtype, shape and bytes of every leaf, in the order of their paths."""
+    digest = hashlib.sha256()
+    for path in sorted(leaves):
+        leaf = leaves[path]
+        digest.update(f"{path}|{leaf.dtype.str}|{leaf.shape}|".encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def fill(template: T, leaves: Mapping[str, NDArray[Any]], source: Path) -> T:
+    """Put restored leaves into the place of a template's leaves.
+
+    Raises:
+        CheckpointError: a leaf is missing or left over, or has another shape or dtype.
+    """
+    flat, structure = jax.tree_util.tree_flatten_with_path(template)
+    wanted = {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in flat}
+    wrong = [f"{path} is missing" for path in wanted.keys() - leaves.keys()]
+    wrong += [f"{path} is unknown here" for path in leaves.keys() - wanted.keys()]
+    for path in wanted.keys() & leaves.keys():
+        expected, found = wanted[path], leaves[path]
+        if expected.shape != found.shape or expected.dtype != found.dtype:
+            wrong.append(
+                f"{path} is {found.dtype}{list(found.shape)}, expected "
+                f"{expected.dtype}{list(expected.shape)}"
+            )
+    if wrong:
+        raise CheckpointError(
+            f"{source}: its content does not fit this run's model and optimiser "
+            f"({'; '.join(sorted(wrong)[:5])}{'; …' if len(wrong) > 5 else ''}); "
+            f"it was written by other settings or another version"
+        )
+    filled: T = jax.tree_util.tree_unflatten(structure, [leaves[path] for path in wanted])
+    return filled
+
+
+@dataclass(frozen=True)
+class Restored:
+    """An intact checkpoint: its step, score, leaves, and their hash."""
+
+    step: int
+    score: float
+    leaves: Leaves
+    sha256: str
+
+
+class Checkpoints:
+    """The checkpoints of one run: the latest two and the best.
+
+    Args:
+        folder: where they are kept; made if absent, unless `read_only`.
+        tell: called with a sentence when a damaged checkpoint is passed over.
+        read_only: look, and change nothing (another process may be training).
+    """
+
+    def __init__(self, folder: Path, tell: Callable[[str], None], read_only: bool = False) -> None:
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._folder = folder.resolve()
+        self._tell = tell
+        self._read_only = read_only
+        self._empty_deleted()
+        self._manager = self._open()
+
+    def save(self, step: int, leaves: Leaves, score: float) -> None:
+        """Start writing a checkpoint and return; the one before it is waited for first.
+
+        Args:
+            step: updates made; a step that is there already is left as it is.
+            leaves: host arrays that nobody changes any more.
+            score: the validation score, or `NOT_VALIDATED`.
+
+        Raises:
+            CheckpointError: the one before it could not be written, or this one cannot.
+        """
+        self.wait()
+        if step in self._manager.all_steps():
+            return
+        record = {"sha256": content_hash(leaves), "score": score}
+        arguments = ocp.args.Composite(
+            state=ocp.args.StandardSave(leaves), record=ocp.args.JsonSave(record)
+        )
+        try:
+            self._manager.save(step, args=arguments, metrics={"score": score})
+        except (OSError, ValueError) as error:
+            raise self._unwritten(error) from error
+
+    def wait(self) -> None:
+        """Return once all is written; drop what Orbax set apart for deletion.
+
+        Raises:
+            CheckpointError: a write failed, for example on a full disk. Older ones stay intact.
+        """
+        try:
+            self._manager.wait_until_finished()
+        except (OSError, ValueError) as error:
+            raise self._unwritten(error) from error
+        self._empty_deleted()
+
+    def close(self) -> None:
+        """Wait, and let go of the folder."""
+        self.wait()
+        self._manager.close()
+
+    def latest(self) -> Restored | None:
+        """The newest intact checkpoint, or `None` where there is none at all.
+
+        Raises:
+            CheckpointError: there are checkpoints and none is intact.
+        """
+        return self._first_intact(sorted(self._manager.all_steps(), reverse=True))
+
+    def best(self) -> Restored | None:
+        """The intact checkpoint with the highest score, the earliest of equals.
+
+        Raises:
+            CheckpointError: there are checkpoints and none is intact.
+        """
+        scores = {step: self._score(step) for step in self._manager.all_steps()}
+        return self._first_intact(sorted(scores, key=lambda step: (-scores[step], step)))
+
+    def _first_intact(self, steps: list[int]) -> Restored | None:
+        for step in steps:
+            restored = self._restore(step)
+            if restored is not None:
+                return restored
+        if steps:
+            raise CheckpointError(
+                f"{self._folder}: no checkpoint is intact. Remove the folder to start again from "
+                f"the first epoch"
+            )
+        return None
+
+    def _restore(self, step: int) -> Restored | None:
+        try:
+            items = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(), record=ocp.args.JsonRestore()
+                ),
+            )
+            leaves = {path: np.asarray(leaf) for path, leaf in items.state.items()}
+            expected, score = items.record["sha256"], float(items.record["score"])
+        # What Orbax and TensorStore raise for missing, truncated or foreign content.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._set_aside(step, f"cannot be read ({type(error).__name__}: {error})")
+            return None
+        found = content_hash(leaves)
+        if found != expected:
+            self._set_aside(step, "does not have the content it was written with")
+            return None
+        return Restored(step, score, leaves, found)
+
+    def _score(self, step: int) -> float:
+        try:
+            items = self._manager.restore(
+                step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
+            )
+            return float(items.record["score"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return NOT_VALIDATED  # tried last, and then named with its fault
+
+    def _set_aside(self, step: int, fault: str) -> None:
+        path = self._folder / str(step)
+        if self._read_only:
+            self._tell(f"checkpoint {path} {fault}; it is passed over")
+            return
+        self._manager.close()
+        number = 0
+        while (aside := self._folder / f"damaged-{step}-{number}").exists():
+            number += 1
+        path.rename(aside)
+        self._tell(f"checkpoint {path} {fault}; it is kept as {aside.name} and passed over")
+        self._manager = self._open()
+
+    def _open(self) -> ocp.CheckpointManager:
+        keep = policies.AnyPreservationPolicy(
+            [
+                policies.LatestN(_LATEST),
+                policies.BestN(get_metric_fn=lambda metrics: metrics["score"], n=1),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=keep,
+            cleanup_tmp_directories=not self._read_only,
+            todelete_subdir=_DELETED,
+            create=not self._read_only,
+            read_only=self._read_only,
+        )
+        try:
+            return ocp.CheckpointManager(self._folder, options=options)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self._folder}: cannot be opened ({error})") from error
+
+    def _empty_deleted(self) -> None:
+        if not self._read_only:
+            shutil.rmtree(self._folder / _DELETED, ignore_errors=True)
+
+    def _unwritten(self, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{self._folder}: a checkpoint could not be written ({error}). Older ones are intact; "
+            f"make room or mend the permissions and give the same command again"
+        )

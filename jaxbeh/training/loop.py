@@ -1,0 +1,146 @@
+"""The loop: epochs of compiled calls, validation, checkpoints, early stopping, resume.
+
+It knows no metric: a `Validation` tells it what to run on the device and how to read the result.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax import Array
+
+from jaxbeh.config import TrainingSettings
+from jaxbeh.data.store import FrameStore
+from jaxbeh.errors import RunError
+from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
+from jaxbeh.training.fetch import fetch
+from jaxbeh.training.plan import EpochPlan
+from jaxbeh.training.programs import LEAST_WEIGHT, Programs
+from jaxbeh.training.progress import EpochProgress
+from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
+from jaxbeh.training.stop import StopRequest
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How a run is judged after each epoch.
+
+    Attributes:
+        launch: starts the work on the device; gives a pytree of arrays.
+        summarise: reads the same pytree on the host; gives the figures of the epoch's line.
+        score: the figure that is to grow.
+    """
+
+    launch: Callable[[TrainState], Any]
+    summarise: Callable[[Any], dict[str, Any]]
+    score: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the loop works with.
+
+    Attributes:
+        folder: where lines and checkpoints go.
+        programs: compiled calls.
+        plan: of the training epoch.
+        store: training frames, on the device.
+        root: the run's key, on the device; all randomness is folded in from it.
+        rate: step → learning rate, on the host.
+        validation: how an epoch is judged.
+        settings: of the loop.
+        on_checkpoint: called with the epoch after each checkpoint is on the disk.
+    """
+
+    folder: RunFolder
+    programs: Programs
+    plan: EpochPlan
+    store: FrameStore
+    root: Array
+    rate: Callable[[int], float]
+    validation: Validation
+    settings: TrainingSettings
+    on_checkpoint: Callable[[int], None] | None = None
+
+
+def fit(
+    run: Run,
+    snapshot: Snapshot,
+    checkpoints: Checkpoints,
+    stop: StopRequest,
+    progress: EpochProgress,
+) -> LoopState:
+    """Train from a snapshot (on the host) to the run's end, or until a stop is requested.
+
+    Returns:
+        Where the loop stands; `finished` says whether it came to its end.
+
+    Raises:
+        RunError: the loss is no longer finite; the last checkpoint is kept.
+        CheckpointError: a checkpoint could not be written.
+    """
+    settings, plan, loop = run.settings, run.plan, snapshot.loop
+    state, normaliser = jax.device_put((snapshot.train, snapshot.normaliser))
+    sums = jax.device_put(snapshot.sums)
+    step = int(snapshot.train.step)
+    with jax.transfer_guard("disallow"):
+        while not loop.finished(settings.epochs, settings.patience):
+            began = time.perf_counter()
+            order = run.programs.shuffle(run.root, state.step)
+            while step < (int(loop.epoch) + 1) * plan.steps:
+                if stop.requested:
+                    middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
+                    checkpoints.save(step, leaves_of(fetch(middle)), NOT_VALIDATED)
+                    checkpoints.wait()
+                    return loop
+                state, sums = run.programs.train(
+                    state, sums, run.store, order, normaliser, run.root
+                )
+                jax.block_until_ready(sums)  # so that a signal never waits for queued calls
+                step += plan.steps_per_call
+                progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
+            judged = run.validation.launch(state)
+            trained, judged = fetch((sums, judged))
+            sums = jax.device_put(EpochSums.zero())
+            line, loop = _close_epoch(run, loop, trained, judged, step)
+            best = loop.best_epoch == loop.epoch
+            ended = loop.finished(settings.epochs, settings.patience)
+            leaves = None
+            if best or ended or loop.epoch % settings.checkpoint_every == 0:
+                leaves = leaves_of(
+                    fetch(Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser))
+                )
+                line["state_sha256"] = content_hash(leaves)
+            line["seconds"] = round(time.perf_counter() - began, 3)
+            # The line first: a kill between the two repeats the epoch, and cuts the line then.
+            run.folder.append_metrics(line)
+            progress.epoch(line, plan.windows, best=bool(best))
+            if leaves is not None:
+                checkpoints.save(step, leaves, line[run.validation.score])
+                if run.on_checkpoint is not None:
+                    checkpoints.wait()
+                    run.on_checkpoint(int(loop.epoch))
+    checkpoints.wait()
+    return loop
+
+
+def _close_epoch(
+    run: Run, loop: LoopState, trained: EpochSums, judged: Any, step: int
+) -> tuple[dict[str, Any], LoopState]:
+    """Divide the sums, once; the epoch's line and the loop's next state."""
+    epoch = int(loop.epoch) + 1
+    rate = run.rate(step - 1)
+    train_loss = float(trained.loss) / max(float(trained.weight), LEAST_WEIGHT)
+    if not math.isfinite(train_loss):
+        raise RunError(
+            f"the training loss became {train_loss} in epoch {epoch} (step {step}, learning rate "
+            f"{rate:.2e}); the last checkpoint is kept in {run.folder.checkpoints}. A lower "
+            f"optimizer.learning_rate, in a run of its own (--run OTHER), may help"
+        )
+    figures = run.validation.summarise(judged)
+    line = {"epoch": epoch, "train_loss": train_loss, **figures, "learning_rate": rate}
+    return line, loop.after(figures[run.validation.score])

@@ -1,0 +1,245 @@
+"""The compiled programs: some steps of an epoch, validation, the normaliser's statistics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array, lax
+
+from jaxbeh.data.store import Frames, FrameStore, gather
+from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
+from jaxbeh.models import Inputs
+from jaxbeh.training.loss import log_probabilities, weighted_cross_entropy
+from jaxbeh.training.plan import EpochPlan, deal, epoch_order
+from jaxbeh.training.recipe import Recipe, model_inputs
+from jaxbeh.training.state import EpochSums, TrainState
+from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS
+
+_INIT, _ORDER, _STEP = 0, 1, 2
+"""Streams of randomness, folded into the run's root key."""
+
+
+LEAST_WEIGHT = 1e-30
+"""Divides a batch without a labelled frame: its loss and gradients are 0, not NaN."""
+
+
+@struct.dataclass
+class ValidationSums:
+    """What validation sums up on the device.
+
+    Attributes:
+        loss: float32 scalar, as in `EpochSums`.
+        weight: float32 scalar.
+        confusion: int32 `[c, c]` labelled frames, rows truth, columns prediction.
+    """
+
+    loss: Array
+    weight: Array
+    confusion: Array
+
+
+@dataclass(frozen=True)
+class Programs:
+    """A run's programs, each compiled once.
+
+    Attributes:
+        init: `(root key) → TrainState`.
+        shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in.
+        train: `(state, sums, store, order, normaliser, root key) → (state, sums)`: the next
+            `steps_per_call` updates; state and sums are donated.
+        validate: `(state, store, normaliser) → ValidationSums`.
+    """
+
+    init: Callable[..., TrainState]
+    shuffle: Callable[..., Array]
+    train: Callable[..., tuple[TrainState, EpochSums]]
+    validate: Callable[..., ValidationSums]
+
+
+def build_programs(
+    recipe: Recipe,
+    optimiser: optax.GradientTransformation,
+    training: EpochPlan,
+    validation: EpochPlan,
+) -> Programs:
+    """Assemble and jit; nothing is compiled before the first call."""
+    return Programs(
+        init=jax.jit(partial(init_state, recipe, optimiser)),
+        shuffle=jax.jit(partial(order_of_epoch, training)),
+        train=jax.jit(partial(train_steps, recipe, optimiser, training), donate_argnums=(0, 1)),
+        validate=jax.jit(partial(validate, recipe, validation)),
+    )
+
+
+def init_state(recipe: Recipe, optimiser: optax.GradientTransformation, root: Array) -> TrainState:
+    """A fresh state, drawn from the run's root key."""
+    points = (1, recipe.length, MOUSE_SLOTS, len(KEYPOINT_SLOTS))
+    blank = Inputs(
+        flat=jnp.zeros((1, recipe.length, len(recipe.features.names))),
+        points=jnp.zeros((*points, 2)),
+        points_valid=jnp.zeros(points, jnp.bool_),
+        mask=jnp.ones((1, recipe.length), jnp.bool_),
+    )
+    variables = recipe.model.init(jax.random.fold_in(root, _INIT), blank, train=False)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=optimiser.init(variables["params"]),
+    )
+
+
+def order_of_epoch(plan: EpochPlan, root: Array, step: Array) -> Array:
+    """The shuffled windows of the epoch that `step` lies in."""
+    key = jax.random.fold_in(jax.random.fold_in(root, _ORDER), step // plan.steps)
+    return epoch_order(plan, key)
+
+
+def train_steps(
+    recipe: Recipe,
+    optimiser: optax.GradientTransformation,
+    plan: EpochPlan,
+    state: TrainState,
+    sums: EpochSums,
+    store: FrameStore,
+    order: Array,
+    normaliser: Normaliser,
+    root: Array,
+) -> tuple[TrainState, EpochSums]:
+    """Scan `steps_per_call` updates from where `state.step` stands in the epoch's order."""
+    stream = jax.random.fold_in(root, _STEP)
+
+    def body(
+        carry: tuple[TrainState, EpochSums], _: None
+    ) -> tuple[tuple[TrainState, EpochSums], None]:
+        state, sums = carry
+        windows = order[state.step % plan.steps]
+        key = jax.random.fold_in(stream, state.step)
+        state, loss, weight = update(recipe, optimiser, state, store, windows, normaliser, key)
+        return (state, EpochSums(loss=sums.loss + loss, weight=sums.weight + weight)), None
+
+    carry, _ = lax.scan(body, (state, sums), length=plan.steps_per_call)
+    return carry
+
+
+def update(
+    recipe: Recipe,
+    optimiser: optax.GradientTransformation,
+    state: TrainState,
+    store: FrameStore,
+    windows: Array,
+    normaliser: Normaliser,
+    key: Array,
+) -> tuple[TrainState, Array, Array]:
+    """One step: gather, features, augmentation, model, loss, update.
+
+    Returns:
+        The new state; the batch's loss sum and weight sum.
+    """
+    jitter_key, noise_key, dropout_key = jax.random.split(key, 3)
+    shift = jax.random.randint(
+        jitter_key, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32
+    )
+    frames = gather(store, windows, shift, recipe.length, recipe.features.history)
+    noise = (recipe.noise, noise_key) if recipe.noise else None
+    inputs = model_inputs(recipe.features, normaliser, frames, noise)
+    class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
+
+    def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
+        logits, changed = recipe.model.apply(
+            {"params": params, "batch_stats": state.batch_stats},
+            inputs,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": dropout_key},
+        )
+        loss, weight = weighted_cross_entropy(
+            logits, frames.labels, frames.looked_for, class_weights
+        )
+        mean = loss / jnp.maximum(weight, LEAST_WEIGHT)
+        return mean, (loss, weight, changed.get("batch_stats", {}))
+
+    gradients, (loss, weight, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
+    # optax raises Python floats to integer counts, which strict promotion refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, opt_state = optimiser.update(gradients, state.opt_state, state.params)
+    state = TrainState(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+    )
+    return state, loss, weight
+
+
+def predict_logits(
+    recipe: Recipe, state: TrainState, frames: Frames, normaliser: Normaliser
+) -> Array:
+    """Float32 logits `[b, t, c]` without augmentation or dropout."""
+    inputs = model_inputs(recipe.features, normaliser, frames)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    logits: Array = recipe.model.apply(variables, inputs, train=False)  # type: ignore[assignment]
+    return logits
+
+
+def validate(
+    recipe: Recipe,
+    plan: EpochPlan,
+    state: TrainState,
+    store: FrameStore,
+    normaliser: Normaliser,
+) -> ValidationSums:
+    """Loss and confusion over all windows of a store, unchanged and in order."""
+    class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
+    classes = len(recipe.class_weights)
+
+    def body(sums: ValidationSums, windows: Array) -> tuple[ValidationSums, None]:
+        frames = gather(
+            store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
+        )
+        logits = predict_logits(recipe, state, frames, normaliser)
+        loss, weight = weighted_cross_entropy(
+            logits, frames.labels, frames.looked_for, class_weights
+        )
+        predicted = jnp.argmax(log_probabilities(logits, frames.looked_for), axis=-1)
+        known = frames.labels >= 0
+        cell = frames.labels.astype(jnp.int32) * classes + predicted.astype(jnp.int32)
+        counts = jnp.zeros((classes * classes,), jnp.int32)
+        counts = counts.at[jnp.where(known, cell, 0)].add(known.astype(jnp.int32))
+        return (
+            ValidationSums(
+                loss=sums.loss + loss,
+                weight=sums.weight + weight,
+                confusion=sums.confusion + counts.reshape(classes, classes),
+            ),
+            None,
+        )
+
+    nothing = ValidationSums(
+        loss=jnp.zeros((), jnp.float32),
+        weight=jnp.zeros((), jnp.float32),
+        confusion=jnp.zeros((classes, classes), jnp.int32),
+    )
+    order = deal(plan, jnp.arange(plan.windows, dtype=jnp.int32))
+    return lax.scan(body, nothing, order)[0]
+
+
+def feature_moments(recipe: Recipe, plan: EpochPlan, store: FrameStore) -> Moments:
+    """Moments `[steps, f]` of the features, a row a batch, over a store whose windows tile it."""
+
+    def body(_: None, windows: Array) -> tuple[None, Moments]:
+        frames = gather(
+            store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
+        )
+        found = recipe.features.compute(frames.xy, frames.valid, frames.frame, frames.fps)
+        # The rows behind a video's end, and those of no window, are frames of nobody.
+        valid = found.flat_valid & frames.mask[..., None]
+        return None, moments(tame(recipe.features, found.flat), valid)
+
+    order = deal(plan, jnp.arange(plan.windows, dtype=jnp.int32))
+    return lax.scan(body, None, order)[1]

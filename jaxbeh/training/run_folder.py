@@ -1,0 +1,193 @@
+"""A run is a folder: what it was made from, what it measured, its checkpoints."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxbeh.config import Config, load_config
+from jaxbeh.errors import DataError, RunError
+from jaxbeh.vocabulary import SlotTable
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run; all of them are text but the checkpoints.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where `Checkpoints` keeps its steps."""
+        return self.path / "checkpoints"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return (self.path / "run.json").is_file()
+
+    def start(
+        self,
+        config: Config,
+        slots: SlotTable,
+        split: Mapping[str, list[str]],
+        actions: str,
+        record: Mapping[str, Any],
+    ) -> None:
+        """Write what a new run is made from; `run.json` comes last and makes it one.
+
+        Raises:
+            RunError: the folder holds something else, or cannot be written.
+        """
+        if self.path.is_dir() and (self.checkpoints.exists() or (self.path / "run.json").exists()):
+            raise RunError(f"{self.path}: holds parts of another run; choose another with --run")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write("config.yaml", config.to_yaml())
+            self._write_json("split.json", split)
+            self._write_json("slots.json", slots.to_json())
+            self._write("actions.json", actions)
+            self._write("metrics.jsonl", "")
+            self._write_json("run.json", record)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written ({error}); choose another with --run"
+            ) from None
+
+    def require_same(self, config: Config, record: Mapping[str, Any]) -> None:
+        """Refuse to continue a run with other settings, other data or other first weights.
+
+        Raises:
+            RunError: with the differences and the two ways on.
+        """
+        old, new = _flat(self.config().model_dump()), _flat(config.model_dump())
+        differences = [
+            f"  {key}: the run has {old.get(key)!r}, the command says {new.get(key)!r}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+        recorded = self.record()
+        differences += [
+            f"  {label}: the run has {recorded.get(key)}, the command brings {record.get(key)}"
+            for key, label in (("data_hash", "data (hash)"), ("init_from", "first weights"))
+            if recorded.get(key) != record.get(key)
+        ]
+        if differences:
+            raise RunError(
+                "\n".join(
+                    [
+                        f"{self.path} is a run of its own, made from something else:",
+                        *differences,
+                        "Two ways on: --run OTHER starts a run in another folder;",
+                        f"--run OTHER --init-from {self.path} starts it from this run's weights.",
+                    ]
+                )
+            )
+
+    def config(self) -> Config:
+        """The resolved settings.
+
+        Raises:
+            RunError: the folder is no run.
+        """
+        if not self.exists:
+            raise RunError(
+                f"{self.path} is no run: it has no run.json. Train one first, for example\n"
+                f"  python -m jaxbeh.train --config v6 --run {self.path}"
+            )
+        return load_config(str(self.path / "config.yaml"))
+
+    def slots(self) -> SlotTable:
+        """The keypoint slots that prediction must use."""
+        try:
+            return SlotTable.from_json(self._read_json("slots.json"))
+        except DataError as error:
+            raise RunError(f"{self.path / 'slots.json'}: {error}") from None
+
+    def split(self) -> dict[str, list[str]]:
+        """Video ids of `train` and `validation`."""
+        split = self._read_json("split.json")
+        for side in ("train", "validation"):
+            if not isinstance(split.get(side), list):
+                raise RunError(f"{self.path / 'split.json'}: has no list {side!r}")
+        return split
+
+    def actions(self) -> str:
+        """How often each triple was annotated in training, by lab, as JSON."""
+        try:
+            return (self.path / "actions.json").read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / 'actions.json'}: cannot be read ({error})") from None
+
+    def record(self) -> dict[str, Any]:
+        """Versions, devices, parameters, data hash: `run.json`."""
+        return self._read_json("run.json")
+
+    def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        """Write `evaluation.json`."""
+        self._write_json("evaluation.json", evaluation)
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        """Add an epoch's line to `metrics.jsonl`, on the disk before this returns."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def cut_metrics(self, epoch: int) -> None:
+        """Keep the lines up to an epoch byte for byte; later ones will be written again."""
+        path = self.path / "metrics.jsonl"
+        kept = b"".join(raw for raw, line in self._lines() if line.get("epoch", epoch + 1) <= epoch)
+        if not path.is_file() or kept != path.read_bytes():
+            temporary = path.with_suffix(".partial")
+            temporary.write_bytes(kept)
+            temporary.replace(path)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The epochs' lines."""
+        return [line for _, line in self._lines()]
+
+    def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        path = self.path / "metrics.jsonl"
+        for raw in path.read_bytes().splitlines(keepends=True) if path.is_file() else ():
+            try:
+                line = json.loads(raw)
+            except ValueError:
+                return  # a kill in the middle of a line; nothing after it counts
+            if not isinstance(line, dict) or not raw.endswith(b"\n"):
+                return
+            yield raw, line
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self.path / f"{name}.partial"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path / name)
+
+    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        self._write(name, json.dumps(value, indent=2) + "\n")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            value = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); is {self.path} a run?") from None
+        if not isinstance(value, dict):
+            raise RunError(f"{path}: holds no JSON object")
+        return value
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
