@@ -1,0 +1,93 @@
+"""The command `jaxbeh score`: the competition's F-score of a submission, by lab and action."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jaxbeh.console import out, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def score(
+    solution: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOLUTION",
+            help="CSV of the true events, with lab_id and behaviors_labeled (a JSON list).",
+        ),
+    ],
+    submission: Annotated[
+        Path, typer.Argument(metavar="SUBMISSION", help="CSV as it is handed in.")
+    ],
+) -> None:
+    """Score a submission by the MABe 2025 rules: F by lab and action, lab means, the mean of labs.
+
+    Rows that the rules pass over are counted below the tables.
+    """
+    from jaxbeh.metrics.mabe import mean_of_means, score_table, unscored_rows
+
+    truth, rows = _read(solution), _read(submission)
+    scores = score_table(truth, rows)
+    print_table(
+        "F-score by lab and action, counts in frames",
+        ("lab", "action", "F", "hits", "false", "missed"),
+        scores.astype(object).to_numpy().tolist(),
+    )
+    means = scores.groupby("lab_id")["f"].agg(["mean", "size"])
+    print_table(
+        "F-score by lab",
+        ("lab", "F", "actions"),
+        means.reset_index().astype(object).to_numpy().tolist(),
+    )
+    unscored = unscored_rows(truth, rows)
+    if unscored.unknown_video:
+        out.print(
+            f"{unscored.unknown_video} of {unscored.rows} rows are of videos that the solution "
+            f"does not have; they are ignored."
+        )
+    if unscored.not_whitelisted:
+        out.print(
+            f"{unscored.not_whitelisted} of {unscored.rows} rows name an agent, target and action "
+            f"that behaviors_labeled of their video does not list; they are ignored."
+        )
+    labs = "1 lab" if len(means) == 1 else f"{len(means)} labs"
+    out.print(f"F-score (mean over {labs}): {mean_of_means(scores):.6f}")
+
+
+def _read(path: Path) -> "pd.DataFrame":
+    """A CSV file with every cell as text, `NA` and empty cells included.
+
+    Raises:
+        DataError: the file is missing, no CSV, or its rows do not fit its first line.
+    """
+    import pandas as pd
+
+    from jaxbeh.errors import DataError
+
+    try:
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None
+        )
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}); give a CSV file"
+        ) from None
+    except ValueError as error:  # pandas' parser errors and undecodable text are of this kind
+        raise DataError(f"{path}: not a CSV table: {error}") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise DataError(f"{path}: its rows have more cells than its first line has names")
+    return table
+
+
+def main() -> None:
+    """Run the command on the words of the command line."""
+    from jaxbeh.cli import run_command
+
+    run_command(score)
+
+
+if __name__ == "__main__":
+    main()
