@@ -18,7 +18,7 @@ def synthesize(
         str | None,
         typer.Option(
             help="Names with commas between; the videos go round them. Without it, five labs that "
-            "all track the seven keypoints of the engineered features. An unknown name lists all.",
+            "all track the seven keypoints of the engineered features.",
             show_default=False,
         ),
     ] = None,
@@ -30,21 +30,26 @@ def synthesize(
         ),
     ] = None,
 ) -> None:
-    """Write a made-up collection of mouse videos in the layout of the MABe challenge.
+    """Write a made-up collection of mouse videos in the MABe layout.
 
-    Invented labs differ in keypoints, frame rate, scale, arena and in the actions they look for.
-    Their mice roam, approach, sniff, follow, mount, attack and chase, and also lie, sit and pass by
-    one another, which looks the same in a single frame. Points are lost, coordinates jitter, and a
-    person's small mistakes are in the labels.
+    Invented labs differ in keypoints, frame rate, scale, arena and in the
+    actions they look for. Their mice roam, approach, sniff, follow, mount,
+    attack and chase; they also lie, sit and pass by one another, which looks
+    the same in a single frame. Points are lost, coordinates jitter, and the
+    labels have a person's small mistakes.
 
-    The folder holds train.csv, train_tracking/ and train_annotation/, and test.csv with
-    test_tracking/, whose truth is in solution.csv, ready for the challenge's metric.
+    The folder holds train.csv, train_tracking/ and train_annotation/, and
+    test.csv with test_tracking/, whose truth is in solution.csv.
 
-    Two examples:
+    Labs: Synthetic-CRIM13, Synthetic-CalMS21, Synthetic-ElegantMink,
+    Synthetic-UppityFerret, Synthetic-SparklingTapir (the default) and
+    Synthetic-AdaptableSnail (four mice), Synthetic-BoisterousParrot,
+    Synthetic-JovialSwallow, Synthetic-LyricalHare, Synthetic-PleasantMeerkat.
 
-      python -m jaxbeh.synthesize --out mice
+    Examples:
+    python -m jaxbeh.synthesize --out mice
 
-      python -m jaxbeh.synthesize --out mice --videos 100 --labs Synthetic-CalMS21,Synthetic-CRIM13
+    python -m jaxbeh.synthesize --out mice --labs Synthetic-CRIM13 --frames 500
     """
     from jaxbeh.data.synthetic import DEFAULT_LABS, Plan
     from jaxbeh.data.synthetic import synthesize as write
@@ -53,9 +58,9 @@ def synthesize(
     plan = Plan(videos=videos, seed=seed, labs=names, frames=frames)
     written = write(out, plan)
     typer.echo(
-        f"{out}: {plan.videos} labelled videos, {written.train_frames:,} frames with "
-        f"{written.train_events:,} events; {plan.test_videos} test videos, "
-        f"{written.test_frames:,} frames, their truth in solution.csv"
+        f"{out}: labelled videos {plan.videos} ({written.train_frames:,} frames, "
+        f"{written.train_events:,} events), test videos {plan.test_videos} "
+        f"({written.test_frames:,} frames, their truth in solution.csv)"
     )
     typer.echo(f"seed {plan.seed}, labs {', '.join(plan.labs)}")
 
