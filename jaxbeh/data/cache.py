@@ -1,0 +1,135 @@
+"""A folder of trackings once read, each found by the content of the file it was read from."""
+
+import contextlib
+import hashlib
+import json
+import tempfile
+import tokenize
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from jaxbeh.data.recording import Tracking
+
+FORMAT = 1
+"""Raised whenever the same file would be packed differently; older entries are then not found."""
+
+
+@dataclass(frozen=True)
+class TrackingCache:
+    """Two files an entry: `<key>.npy` with the counts, `<key>.json` with all else, written last.
+
+    An entry is used only if both files are intact, which their checksums say; whatever is damaged,
+    half written or not ours counts as absent and is written anew. Nothing is ever pickled.
+
+    Attributes:
+        folder: where the entries lie; made when the first one is stored.
+    """
+
+    folder: Path
+
+    def key(self, file: Path) -> str:
+        """The key of a file's content: sha256 of its bytes and of `FORMAT`.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.sha256(f"{FORMAT} {content}".encode()).hexdigest()
+
+    def load(self, key: str) -> tuple[Tracking, dict[str, int]] | None:
+        """The entry's tracking, its counts mapped from the disk read-only, and its findings.
+
+        Returns:
+            `None` where there is no intact entry.
+        """
+        try:
+            text = (self.folder / f"{key}.json").read_text("utf-8")
+            fields = json.loads(text)["entry"]
+            if text != _sealed(fields) or fields["key"] != key:
+                return None
+            with (self.folder / f"{key}.npy").open("rb") as stream:
+                if hashlib.file_digest(stream, "sha256").hexdigest() != fields["xy_sha256"]:
+                    return None
+            xy = np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+            return _tracking(xy, fields), dict(fields["findings"])
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            EOFError,
+            RecursionError,
+            tokenize.TokenError,
+        ):
+            # What a foreign or damaged file makes json, numpy and the lookups above raise.
+            return None
+
+    def store(self, key: str, tracking: Tracking, findings: Mapping[str, int]) -> None:
+        """Write an entry; a reader at the same time sees all of it or none.
+
+        Raises:
+            OSError: the folder or its disk takes no file.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _replacing(self.folder / f"{key}.npy") as stream:
+            np.save(stream, tracking.xy, allow_pickle=False)
+            stream.seek(0)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        fields = {
+            "key": key,
+            "xy_sha256": digest,
+            "origin": tracking.origin.tolist(),
+            "step": tracking.step,
+            "first_frame": tracking.first_frame,
+            "mice": list(tracking.mice),
+            "keypoints": list(tracking.keypoints),
+            "content_hash": tracking.content_hash,
+            "findings": dict(findings),
+        }
+        with _replacing(self.folder / f"{key}.json") as stream:
+            stream.write(_sealed(fields).encode())
+
+
+def _sealed(fields: Mapping[str, Any]) -> str:
+    """The JSON text of an entry, with a checksum of the entry in it."""
+    entry = json.dumps(fields, sort_keys=True)
+    return json.dumps(
+        {"entry": fields, "sha256": hashlib.sha256(entry.encode()).hexdigest()}, sort_keys=True
+    )
+
+
+def _tracking(xy: Any, fields: Mapping[str, Any]) -> Tracking:
+    mice, keypoints = tuple(fields["mice"]), tuple(fields["keypoints"])
+    if xy.dtype != np.int16 or xy.shape[1:] != (len(mice), len(keypoints), 2):
+        raise ValueError("not the counts of this entry")
+    return Tracking(
+        xy=xy,
+        origin=np.array(fields["origin"], np.float64),
+        step=fields["step"],
+        first_frame=fields["first_frame"],
+        mice=mice,
+        keypoints=keypoints,
+        content_hash=fields["content_hash"],
+    )
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside `path` that takes its place at the end, or vanishes if the writing fails."""
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as stream:
+        try:
+            yield stream
+            stream.close()
+            Path(stream.name).replace(path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(stream.name).unlink()
+            raise

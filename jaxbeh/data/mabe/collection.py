@@ -1,0 +1,259 @@
+"""A whole folder in the MABe layout → recordings, with a report of all that was met on the way."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxbeh.config import DataSettings
+from jaxbeh.data.cache import TrackingCache
+from jaxbeh.data.mabe.annotation import Annotation, event_factor, place_events, read_annotation
+from jaxbeh.data.mabe.parquet import FileError, MissingFileError
+from jaxbeh.data.mabe.scale import centre, pixels_per_cm
+from jaxbeh.data.mabe.tracking import FINDINGS, read_tracking
+from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
+from jaxbeh.data.recording import Events, Recording, Tracking
+from jaxbeh.data.report import ReadingReport
+from jaxbeh.errors import DataError
+from jaxbeh.vocabulary import Triple
+
+LEFT_OUT = "left out"
+_LAYOUT = (
+    "a collection is a folder with train.csv, train_tracking/<lab_id>/<video_id>.parquet and "
+    "train_annotation/<lab_id>/<video_id>.parquet"
+)
+
+
+def read_labelled(
+    root: Path, settings: DataSettings, report: ReadingReport, cache: Path | None
+) -> tuple[Recording, ...]:
+    """Read all labelled videos of `train.csv`, in its order; no other video's tracking is opened.
+
+    A video is labelled if it has an annotation file. Its whitelist is `behaviors_labeled`, or,
+    where that is empty, every triple that occurs in the annotation files of its lab.
+
+    Args:
+        root: the collection's folder.
+        settings: what stands in for missing metadata, and the keypoint aliases.
+        report: told of everything missing, mended or left out.
+        cache: folder of trackings read before, made if need be; `None` reads all files afresh.
+
+    Raises:
+        DataError: the folder or its table cannot be used as a whole, or no labelled video is left;
+            the text has the reasons.
+    """
+    _require_folder(root)
+    table = root / "train.csv"
+    if not table.exists():
+        raise DataError(f"{table}: there is no such file; {_LAYOUT}")
+    rows = read_videos(table)
+    annotations = _read_annotations(root / "train_annotation", rows, report)
+    whitelists = _whitelists(rows, annotations, report)
+    recordings = []
+    reader = _Reader(root / "train_tracking", settings, report, cache)
+    for row in rows:
+        if row.video_id in whitelists and row.video_id in annotations:
+            recording = reader.read(row, whitelists[row.video_id], annotations[row.video_id])
+            recordings += [recording] if recording else []
+    if not recordings:
+        raise DataError(_none_left(table, len(rows), "trained on", report))
+    return tuple(recordings)
+
+
+def read_test(
+    root: Path, settings: DataSettings, report: ReadingReport, cache: Path | None
+) -> tuple[Recording, ...]:
+    """Read all videos of `test.csv`, in its order; none if it or `test_tracking` is not there.
+
+    Their `events` are `None`, and so is the whitelist of a video whose `behaviors_labeled` is
+    empty.
+
+    Args:
+        root: the collection's folder.
+        settings: as for `read_labelled`.
+        report: likewise.
+        cache: likewise.
+
+    Raises:
+        DataError: the folder or its table cannot be used as a whole, or none of its videos can be
+            read; the text has the reasons.
+    """
+    _require_folder(root)
+    table, folder = root / "test.csv", root / "test_tracking"
+    if not table.exists() or not folder.exists():
+        return ()
+    rows = read_videos(table)
+    recordings = []
+    reader = _Reader(folder, settings, report, cache)
+    for row in rows:
+        try:
+            whitelist = parse_whitelist(row.behaviors) if row.behaviors else None
+        except DataError as error:
+            report.add(str(error), LEFT_OUT, row.video_id)
+            continue
+        recording = reader.read(row, whitelist, None)
+        recordings += [recording] if recording else []
+    if rows and not recordings:
+        raise DataError(_none_left(table, len(rows), "predicted on", report))
+    return tuple(recordings)
+
+
+def _require_folder(root: Path) -> None:
+    if not root.is_dir():
+        state = "is no folder" if root.exists() else "does not exist"
+        raise DataError(f"{root}: {state}; {_LAYOUT}")
+
+
+def _read_annotations(
+    folder: Path, rows: Iterable[VideoRow], report: ReadingReport
+) -> dict[str, Annotation]:
+    """Every annotation there is, by video id; the videos that should have one are reported."""
+    annotations = {}
+    for row in rows:
+        try:
+            annotations[row.video_id] = read_annotation(
+                folder / row.lab_id / f"{row.video_id}.parquet"
+            )
+        except MissingFileError:
+            if row.behaviors is None:
+                report.add("videos without labels", "their tracking is not read", row.video_id)
+            else:
+                report.add(
+                    "behaviors_labeled but no annotation file: unknown, not absent",
+                    LEFT_OUT,
+                    row.video_id,
+                )
+        except FileError as error:
+            report.add(error.reason, LEFT_OUT, row.video_id)
+    return annotations
+
+
+def _whitelists(
+    rows: Iterable[VideoRow], annotations: Mapping[str, Annotation], report: ReadingReport
+) -> dict[str, frozenset[Triple]]:
+    """What was looked for in each annotated video."""
+    occurring: dict[str, set[Triple]] = {}
+    for row in rows:
+        if row.video_id in annotations:
+            occurring.setdefault(row.lab_id, set()).update(annotations[row.video_id].triples)
+    whitelists = {}
+    for row in rows:
+        if row.video_id not in annotations:
+            continue
+        try:
+            given = parse_whitelist(row.behaviors) if row.behaviors else None
+        except DataError as error:
+            report.add(str(error), LEFT_OUT, row.video_id)
+            continue
+        if given is None:
+            found = occurring[row.lab_id]
+            report.add(
+                f"no behaviors_labeled in lab {row.lab_id}",
+                f"taken to be the {len(found)} (agent, target, action) of its annotation files",
+                row.video_id,
+            )
+        whitelists[row.video_id] = frozenset(occurring[row.lab_id]) if given is None else given
+    return whitelists
+
+
+@dataclass(frozen=True)
+class _Reader:
+    folder: Path
+    settings: DataSettings
+    report: ReadingReport
+    cache: Path | None
+
+    def read(
+        self, row: VideoRow, whitelist: frozenset[Triple] | None, annotation: Annotation | None
+    ) -> Recording | None:
+        """One video; `None` once it is reported as left out."""
+        try:
+            tracking, findings = self._tracking(row)
+            scale = pixels_per_cm(row, tracking, self.settings, self.report)
+        except FileError as error:
+            self.report.add(error.reason, LEFT_OUT, row.video_id)
+            return None
+        except DataError as error:
+            self.report.add(str(error), LEFT_OUT, row.video_id)
+            return None
+        for name, count in findings.items():
+            self.report.add(*FINDINGS[name], row.video_id, count)
+        fps = row.fps
+        if fps is None:
+            fps = self.settings.default_fps
+            self.report.add(
+                "no frames per second", f"taken as {fps:g} (data.default_fps)", row.video_id
+            )
+        if row.size is None:
+            self.report.add("no picture size", "the centre is the median position", row.video_id)
+        return Recording(
+            video_id=row.video_id,
+            lab_id=row.lab_id,
+            tracking=tracking,
+            fps=fps,
+            pixels_per_cm=scale,
+            centre=centre(row, tracking),
+            whitelist=whitelist,
+            events=self._events(row, tracking, fps, whitelist, annotation),
+        )
+
+    def _tracking(self, row: VideoRow) -> tuple[Tracking, dict[str, int]]:
+        path = self.folder / row.lab_id / f"{row.video_id}.parquet"
+        if self.cache is None:
+            return read_tracking(path)
+        cache = TrackingCache(self.cache)
+        try:
+            key = cache.key(path)
+        except OSError:
+            return read_tracking(path)  # which says what is wrong with the file
+        kept = cache.load(key)
+        if kept is not None:
+            return kept
+        tracking, findings = read_tracking(path)
+        try:
+            cache.store(key, tracking, findings)
+        except OSError as error:
+            self.report.add(
+                f"the cache folder {self.cache} cannot be written ({error.strerror})",
+                "read afresh every time",
+                row.video_id,
+            )
+        return tracking, findings
+
+    def _events(
+        self,
+        row: VideoRow,
+        tracking: Tracking,
+        fps: float,
+        whitelist: frozenset[Triple] | None,
+        annotation: Annotation | None,
+    ) -> Events | None:
+        if annotation is None or whitelist is None:
+            return None
+        events = place_events(
+            annotation,
+            tracking.first_frame,
+            tracking.frames,
+            event_factor(self.settings.event_scale, row.lab_id, fps),
+            self.report,
+            row.video_id,
+        )
+        unexpected = sum(triple not in whitelist for triple in events.triples)
+        if unexpected:
+            self.report.add(
+                "events of actions that were not looked for",
+                "their frames are unknown, not background",
+                row.video_id,
+                unexpected,
+            )
+        return events
+
+
+def _none_left(table: Path, listed: int, used: str, report: ReadingReport) -> str:
+    """Why a table gives nothing, from the report."""
+    reasons = [
+        f"  {finding.what}: {len(finding.videos)} "
+        f"({', '.join(finding.videos[:3])}{', …' if len(finding.videos) > 3 else ''})"
+        for finding in report.findings()
+        if finding.then == LEFT_OUT or finding.what == "videos without labels"
+    ]
+    return "\n".join([f"{table}: none of its {listed} videos can be {used}", *reasons])

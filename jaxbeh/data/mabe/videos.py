@@ -1,0 +1,165 @@
+"""The table of videos (`train.csv`, `test.csv`): ids as written, numbers checked."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxbeh.errors import DataError
+from jaxbeh.vocabulary import Triple
+
+_NEEDED = ("video_id", "lab_id")
+_NUMBERS = ("frames_per_second", "pix_per_cm_approx", "video_width_pix", "video_height_pix")
+_MISSING = frozenset(["", "nan", "na", "n/a", "null", "none"])
+"""Spellings of a missing value, in lower case."""
+
+
+@dataclass(frozen=True)
+class VideoRow:
+    """What is used of one line of the table; a number is `None` where there is no positive one.
+
+    Attributes:
+        video_id: names the video's files; text, exactly as written.
+        lab_id: names their folder; likewise.
+        fps: frames a second.
+        pixels_per_cm: tracking units a centimetre.
+        size: width and height of the picture, pixels; `None` unless both are known.
+        behaviors: `behaviors_labeled` as written; `None` where the cell or the column is empty.
+            It is parsed when the video is read (`parse_whitelist`), since a slip in it concerns
+            this video alone.
+    """
+
+    video_id: str
+    lab_id: str
+    fps: float | None
+    pixels_per_cm: float | None
+    size: tuple[float, float] | None
+    behaviors: str | None
+
+
+def read_videos(path: Path) -> list[VideoRow]:
+    """Read a table of videos, in its order.
+
+    Only `video_id` and `lab_id` must be there; of the other columns, those that are used may be
+    absent, which says the same as empty cells. Lines are counted as a text editor does.
+
+    Raises:
+        DataError: the file cannot be read or is no such table, an id is empty, cannot be a file's
+            name or is there twice, or a number is not one.
+    """
+    lines = _read_lines(path)
+    if not lines:
+        raise DataError(f"{path}: is empty; it needs a header line with {' and '.join(_NEEDED)}")
+    (_, header), *body = lines
+    for name in _NEEDED:
+        if name not in header:
+            raise DataError(f"{path}: has no column {name!r}; its columns are {', '.join(header)}")
+    for name in (*_NEEDED, *_NUMBERS, "behaviors_labeled"):
+        if header.count(name) > 1:
+            raise DataError(f"{path}: has {header.count(name)} columns {name!r}; keep one")
+    rows: list[VideoRow] = []
+    line_of: dict[str, int] = {}
+    for line, cells in body:
+        where = f"{path}, line {line}"
+        if len(cells) != len(header):
+            raise DataError(
+                f"{where}: has {len(cells)} cells under {len(header)} column names; quote cells "
+                f"that hold commas"
+            )
+        row = _read_row(dict(zip(header, cells, strict=True)), where)
+        if row.video_id in line_of:
+            raise DataError(
+                f"{path}: video_id {row.video_id!r} is in lines {line_of[row.video_id]} and "
+                f"{line}; every video is listed once"
+            )
+        line_of[row.video_id] = line
+        rows.append(row)
+    return rows
+
+
+def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines that are not blank, each with its number."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            return [(reader.line_num, cells) for cells in reader if cells]
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); it lists the videos of the collection"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: is not valid CSV ({error})") from None
+
+
+def _read_row(cells: Mapping[str, str], where: str) -> VideoRow:
+    for name in _NEEDED:
+        _check_id(cells[name], name, where)
+    fps, pixels_per_cm, width, height = (
+        _positive(cells.get(name, ""), name, where) for name in _NUMBERS
+    )
+    behaviors = cells.get("behaviors_labeled", "").strip()
+    return VideoRow(
+        video_id=cells["video_id"],
+        lab_id=cells["lab_id"],
+        fps=fps,
+        pixels_per_cm=pixels_per_cm,
+        size=(width, height) if width and height else None,
+        behaviors=None if behaviors.lower() in _MISSING else behaviors,
+    )
+
+
+def _check_id(text: str, name: str, where: str) -> None:
+    if not text.strip():
+        raise DataError(f"{where}: {name} is empty; it names the video's files")
+    if any(char in '/\\:"' or not char.isprintable() for char in text) or ".." in text:
+        raise DataError(
+            f"{where}: {name} {text!r} cannot name a file; leave out slashes, colons, quotes, '..' "
+            f"and control characters"
+        )
+
+
+def _positive(text: str, name: str, where: str) -> float | None:
+    text = text.strip()
+    if text.lower() in _MISSING:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = None
+    if value is None or "_" in text:  # Python, but no table, writes 1_000
+        raise DataError(
+            f"{where}: {name} is {text!r}; write a number such as 30 or 29.97, or leave the cell "
+            f"empty"
+        )
+    return value if math.isfinite(value) and value > 0 else None
+
+
+def parse_whitelist(text: str) -> frozenset[Triple] | None:
+    """Read a `behaviors_labeled` cell; an empty list says as little as an empty cell: `None`.
+
+    Raises:
+        DataError: it is no JSON list of `agent,target,action`; the value is shown.
+    """
+    remedy = 'behaviors_labeled is a JSON list such as ["mouse1,mouse2,sniff"]'
+    try:
+        entries: object = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError(f"behaviors_labeled {_shortened(text)} is not JSON; {remedy}") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise DataError(f"behaviors_labeled {_shortened(text)} is no list of texts; {remedy}")
+    return _triples(entries)
+
+
+def _triples(entries: Sequence[str]) -> frozenset[Triple] | None:
+    try:
+        return frozenset(Triple.parse(entry) for entry in entries) or None
+    except DataError as error:
+        raise DataError(f"behaviors_labeled: {error}") from None
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
