@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -185,16 +185,19 @@ class Config(_Block):
 
     def to_yaml(self) -> str:
         """Every setting, as `load_config` reads it back."""
-        return yaml.safe_dump(
-            json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True
-        )
+        values = json.loads(self.model_dump_json())
+        return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Loader(yaml.SafeLoader):
     """Safe YAML where `4e-4` is a number (as in YAML 1.2) and a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [
+            self.construct_object(key, deep=True)
+            for key, _ in node.value
+            if key.tag != "tag:yaml.org,2002:merge"
+        ]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(
@@ -203,11 +206,16 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+"),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML that quotes every text which `_Loader` would take for a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+        list("-+0123456789."),
+    )
 
 
 def bundled_configs() -> dict[str, Path]:
@@ -232,8 +240,8 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
             raise SettingsError(f"--set {override}: write key=value, as in training.epochs=2")
         try:
             value = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader of our own
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--set {override}: {error}") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise SettingsError(f"--set {override}: not a YAML value: {error}") from None
         for part in reversed(key.strip().split(".")):
             value = {part: value}
         values = _overlay(values, value)
@@ -242,18 +250,20 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
 
 def _find(name_or_path: str, relative_to: Path) -> Path:
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path or "\\" in name_or_path:
-        return relative_to / Path(name_or_path).expanduser()
+        try:
+            return (relative_to / Path(name_or_path).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise SettingsError(f"{name_or_path!r} is no path to a file: {error}") from None
     known = bundled_configs()
     if name_or_path not in known:
         raise SettingsError(
             f"there is no recipe {name_or_path!r}; there are {', '.join(known)}, and a file of "
             f"your own is named by its path, such as ./{name_or_path}.yaml"
         )
-    return known[name_or_path]
+    return known[name_or_path].resolve()
 
 
 def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    path = path.resolve()
     if path in seen:
         raise SettingsError(f"{path}: its base leads back to itself: {' → '.join(map(str, seen))}")
     try:
@@ -294,6 +304,8 @@ def _validate(values: Mapping[str, Any], source: str) -> Config:
     except ValidationError as error:
         lines = [_explain(dict(item)) for item in error.errors(include_url=False)]
         raise SettingsError("\n".join([f"{source} does not make a run:", *lines])) from None
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{source}: a value holds itself: {error}") from None
 
 
 def _explain(item: Mapping[str, Any]) -> str:
@@ -302,15 +314,18 @@ def _explain(item: Mapping[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         block: Any = Config
         for part in item["loc"][:-1]:
-            block = block.model_fields[part].annotation if isinstance(part, str) else block
-            if not (isinstance(block, type) and issubclass(block, BaseModel)):
-                return f"  {key} = {item['input']!r}: there is no such setting here"
-        return (
-            f"  {key} = {item['input']!r}: there is no such setting; "
-            f"{'.'.join(item['loc'][:-1]) or 'the top level'} has {', '.join(block.model_fields)}"
-        )
+            if isinstance(part, int):  # all items of a list are of one kind
+                block = next(iter(get_args(block)), None)
+            elif isinstance(block, type) and issubclass(block, _Block):
+                block = block.model_fields[part].annotation
+        message = f"  {key} = {item['input']!r}: there is no such setting"
+        if not (isinstance(block, type) and issubclass(block, _Block)):
+            return f"{message} here"
+        where = key.rpartition(".")[0] or "the top level"
+        return f"{message}; {where} has {', '.join(block.model_fields)}"
     if item["type"] == "missing":
-        return f"  {key}: is missing"
+        hint = "; write it, or build on a recipe with `base: v6`" if len(item["loc"]) == 1 else ""
+        return f"  {key}: is missing{hint}"
     if not key:
         return f"  {message}"
     return f"  {key} = {item['input']!r}: {message[0].lower()}{message[1:]}"
