@@ -6,6 +6,8 @@ What the class adds to Orbax, and why:
   sha256 over all leaves is stored beside them and compared on restore.
 - A kill while an old step is cleaned up leaves it listed and unrestorable, unless it is renamed
   first (`todelete_subdir`); that folder is never emptied by Orbax, so we empty it.
+- Orbax forgets the scores when it opens a folder, and keeps every step without one for good: we
+  read them from our own record, and say ourselves what is kept.
 - Any folder with a number for a name counts as a step: what cannot be restored is set aside under
   a name that says so, and the step before it is taken.
 """
@@ -13,7 +15,7 @@ What the class adds to Orbax, and why:
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +24,6 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from numpy.typing import NDArray
-from orbax.checkpoint import checkpoint_managers as policies
 
 from jaxbeh.errors import CheckpointError
 
@@ -93,6 +94,24 @@ class Restored:
     sha256: str
 
 
+@dataclass(frozen=True)
+class _Keep:
+    """Orbax's question which steps stay: the latest two, and the best."""
+
+    scores: Mapping[int, float]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-_LATEST:], *_best_first(steps, self.scores)[:1]}
+        return [step in kept for step in steps]
+
+
+def _best_first(steps: Iterable[int], scores: Mapping[int, float]) -> list[int]:
+    """By score, the earliest of equals first; a step of unknown score comes with the last."""
+    return sorted(steps, key=lambda step: (-scores.get(step, NOT_VALIDATED), step))
+
+
 class Checkpoints:
     """The checkpoints of one run: the latest two and the best.
 
@@ -107,8 +126,11 @@ class Checkpoints:
         self._folder = folder.resolve()
         self._tell = tell
         self._read_only = read_only
+        self._scores: dict[int, float] = {}
         self._empty_deleted()
         self._manager = self._open()
+        for step in self._manager.all_steps():
+            self._scores[step] = self._score(step)
 
     def save(self, step: int, leaves: Leaves, score: float) -> None:
         """Start writing a checkpoint and return; the one before it is waited for first.
@@ -129,7 +151,8 @@ class Checkpoints:
             state=ocp.args.StandardSave(leaves), record=ocp.args.JsonSave(record)
         )
         try:
-            self._manager.save(step, args=arguments, metrics={"score": score})
+            self._scores[step] = score
+            self._manager.save(step, args=arguments)
         except (OSError, ValueError) as error:
             raise self._unwritten(error) from error
 
@@ -164,8 +187,7 @@ class Checkpoints:
         Raises:
             CheckpointError: there are checkpoints and none is intact.
         """
-        scores = {step: self._score(step) for step in self._manager.all_steps()}
-        return self._first_intact(sorted(scores, key=lambda step: (-scores[step], step)))
+        return self._first_intact(_best_first(self._manager.all_steps(), self._scores))
 
     def _first_intact(self, steps: list[int]) -> Restored | None:
         for step in steps:
@@ -222,14 +244,8 @@ class Checkpoints:
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
-        keep = policies.AnyPreservationPolicy(
-            [
-                policies.LatestN(_LATEST),
-                policies.BestN(get_metric_fn=lambda metrics: metrics["score"], n=1),
-            ]
-        )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=keep,
+            preservation_policy=_Keep(self._scores),
             cleanup_tmp_directories=not self._read_only,
             todelete_subdir=_DELETED,
             create=not self._read_only,

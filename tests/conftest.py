@@ -1,0 +1,51 @@
+"""What holds for every test: strict dtypes, two devices, a cache of its own, steady examples.
+
+The settings are environment variables, so that commands started by tests have them too.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_CACHE = tempfile.TemporaryDirectory(prefix="jaxbeh-tests-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
+os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["COLUMNS"] = "100"  # what the width of help texts is taken from
+os.environ.pop("FORCE_COLOR", None)
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+    ).strip()
+
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if "CI" in os.environ else "here")
+
+
+def pytest_unconfigure():
+    _CACHE.cleanup()
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Runs a Python of its own under `-W error`: `python("-m", "jaxbeh", "--version")`."""
+
+    def run(*words, cwd=ROOT, timeout=120):
+        return subprocess.run(
+            [sys.executable, "-W", "error", *map(str, words)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

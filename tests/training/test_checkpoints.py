@@ -1,0 +1,291 @@
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from jaxbeh.errors import CheckpointError
+from jaxbeh.training.checkpoints import (
+    NOT_VALIDATED,
+    Checkpoints,
+    content_hash,
+    fill,
+    leaves_of,
+)
+
+
+def leaves(seed):
+    random = np.random.default_rng(seed)
+    return {
+        "params.dense.kernel": random.normal(size=(40, 30)).astype(np.float32),
+        "params.dense.bias": np.array([np.nan, np.inf, -0.0, 1e-45], np.float32),
+        "step": np.asarray(seed, np.int32),
+        "counts": random.integers(0, 255, 7).astype(np.uint8),
+    }
+
+
+def open_at(folder, told=None, **keywords):
+    return Checkpoints(folder, ([] if told is None else told).append, **keywords)
+
+
+def save_all(folder, scores):
+    checkpoints = open_at(folder)
+    for step, score in scores.items():
+        checkpoints.save(step, leaves(step), score)
+    checkpoints.close()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def tree_bytes(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Step 1 is the best, 3 the latest."""
+    path = tmp_path / "checkpoints"
+    save_all(path, {1: 0.5, 2: 0.25, 3: 0.375})
+    return path
+
+
+@pytest.fixture(params=[False, True], ids=["training", "reading"])
+def read_only(request):
+    return request.param
+
+
+def data_file(folder, step):
+    """The file that holds the arrays."""
+    blobs = [path for path in (folder / str(step)).rglob("*") if path.parent.name == "d"]
+    return max(blobs, key=lambda path: path.stat().st_size)
+
+
+def test_restores_every_bit(folder, read_only):
+    restored = open_at(folder, read_only=read_only).latest()
+    saved = leaves(3)
+    assert (restored.step, restored.score) == (3, 0.375)
+    assert restored.leaves.keys() == saved.keys()
+    for path, leaf in saved.items():
+        assert restored.leaves[path].dtype == leaf.dtype
+        assert restored.leaves[path].shape == leaf.shape
+        assert restored.leaves[path].tobytes() == leaf.tobytes()
+    assert restored.sha256 == content_hash(saved)
+
+
+def test_an_empty_folder_has_none(tmp_path):
+    checkpoints = open_at(tmp_path / "new")
+    assert checkpoints.latest() is None
+    assert checkpoints.best() is None
+
+
+def test_the_best_is_the_earliest_of_equal_scores(tmp_path):
+    save_all(tmp_path / "c", {1: 0.25, 2: 0.5, 3: 0.5, 4: 0.375, 5: 0.375, 6: 0.25})
+    checkpoints = open_at(tmp_path / "c")
+    assert checkpoints.best().step == 2
+    assert checkpoints.latest().step == 6
+
+
+def test_one_from_the_middle_of_an_epoch_is_the_latest_and_never_the_best(tmp_path):
+    save_all(tmp_path / "c", {1: 0.0, 2: NOT_VALIDATED})
+    checkpoints = open_at(tmp_path / "c")
+    assert checkpoints.best().step == 1
+    assert checkpoints.latest().step == 2
+
+
+SCORES = {1: 0.25, 2: 0.5, 3: 0.375, 4: 0.375, 5: NOT_VALIDATED, 6: 0.5, 7: 0.125}
+
+
+def test_keeps_the_latest_two_and_the_best(tmp_path):
+    save_all(tmp_path / "c", SCORES)
+    assert names(tmp_path / "c") == ["2", "6", "7"]
+
+
+def test_keeps_the_same_ones_when_every_step_is_saved_by_another_process(tmp_path):
+    for step, score in SCORES.items():
+        save_all(tmp_path / "c", {step: score})
+    assert names(tmp_path / "c") == ["2", "6", "7"]
+
+
+def test_the_folder_of_deleted_steps_is_emptied_by_saving_and_by_opening(folder):
+    assert "deleted" not in names(folder)
+    (folder / "deleted" / "7").mkdir(parents=True)
+    open_at(folder, read_only=True)
+    assert "deleted" in names(folder)
+    open_at(folder)
+    assert "deleted" not in names(folder)
+
+
+def test_a_step_that_is_there_stays_as_it_is(folder):
+    checkpoints = open_at(folder)
+    before = tree_bytes(folder)
+    checkpoints.save(3, leaves(99), 0.9)
+    checkpoints.close()
+    assert tree_bytes(folder) == before
+
+
+def flip_a_bit(folder):
+    path = data_file(folder, 3)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+def truncate(folder):
+    path = data_file(folder, 3)
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def delete(folder):
+    data_file(folder, 3).unlink()
+
+
+def lose_the_record(folder):
+    shutil.rmtree(folder / "3" / "record")
+
+
+def garble_the_record(folder):
+    (folder / "3" / "record" / "metadata").write_bytes(b'{"sha256": 3, "sco')
+
+
+DAMAGES = [flip_a_bit, truncate, delete, lose_the_record, garble_the_record]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_one_is_set_aside_and_the_one_before_it_taken(folder, damage):
+    damage(folder)
+    told = []
+    checkpoints = open_at(folder, told)
+    restored = checkpoints.latest()
+    assert restored.step == 2
+    assert restored.sha256 == content_hash(leaves(2))
+    assert len(told) == 1
+    assert str(folder / "3") in told[0]
+    assert "damaged-3-0" in told[0]
+    assert names(folder) == ["1", "2", "damaged-3-0"]
+    checkpoints.save(3, leaves(3), 0.375)
+    checkpoints.close()
+    assert open_at(folder).latest().step == 3
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_reading_passes_over_a_damaged_one_and_changes_nothing(folder, damage):
+    damage(folder)
+    before, told = tree_bytes(folder), []
+    checkpoints = open_at(folder, told, read_only=True)
+    assert checkpoints.latest().step == 2
+    assert checkpoints.best().step == 1
+    assert len(told) == 1
+    assert "passed over" in told[0]
+    assert tree_bytes(folder) == before
+
+
+def test_the_second_best_stands_in_for_a_damaged_best(folder):
+    path = data_file(folder, 1)
+    path.write_bytes(path.read_bytes()[:100])
+    assert open_at(folder).best().step == 3
+
+
+def test_a_foreign_folder_with_a_number_for_a_name_is_passed_over(folder, read_only):
+    (folder / "99").mkdir()
+    told = []
+    checkpoints = open_at(folder, told, read_only=read_only)
+    assert checkpoints.best().step == 1
+    assert checkpoints.latest().step == 3
+    assert len(told) == 1
+    assert str(folder / "99") in told[0]
+    assert ("99" in names(folder)) == read_only
+
+
+def test_a_second_damaged_one_of_a_step_does_not_overwrite_the_first(folder):
+    for expected in (["damaged-99-0"], ["damaged-99-0", "damaged-99-1"]):
+        (folder / "99").mkdir()
+        assert open_at(folder).latest().step == 3
+        assert names(folder)[3:] == expected
+
+
+def test_none_intact_is_an_error_that_names_the_folder(tmp_path):
+    save_all(tmp_path / "c", {1: 0.5})
+    data_file(tmp_path / "c", 1).unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint is intact") as caught:
+        open_at(tmp_path / "c", read_only=True).latest()
+    assert str(tmp_path / "c") in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="file/checkpoints"):
+        open_at(tmp_path / "file" / "checkpoints")
+
+
+def test_an_unfinished_write_is_cleaned_up_by_training_only(folder, read_only):
+    unfinished = folder / "4.orbax-checkpoint-tmp"
+    shutil.copytree(folder / "3", unfinished)
+    assert open_at(folder, read_only=read_only).latest().step == 3
+    assert unfinished.exists() == read_only
+
+
+@dataclass(frozen=True)
+class Leaf:
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+TEMPLATE = {"a": Leaf((2, 3), np.dtype(np.float32)), "b": [Leaf((), np.dtype(np.int32))]}
+FITTING = {"a": np.ones((2, 3), np.float32), "b.0": np.asarray(7, np.int32)}
+
+
+def test_fill_puts_leaves_into_their_places(tmp_path):
+    filled = fill(TEMPLATE, FITTING, tmp_path)
+    assert filled["a"] is FITTING["a"]
+    assert filled["b"] == [7]
+    assert leaves_of(filled).keys() == FITTING.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"a": np.ones((3, 2), np.float32)}, ["a is float32[3, 2], expected float32[2, 3]"]),
+        ({"a": np.ones((2, 3), np.float16)}, ["a is float16[2, 3], expected float32[2, 3]"]),
+        ({"b.0": np.asarray([7], np.int32)}, ["b.0 is int32[1], expected int32[]"]),
+        ({"c": np.ones(1)}, ["c is unknown here"]),
+        ({"a": None}, ["a is missing"]),
+        ({"a": None, "d.e": np.ones(1)}, ["a is missing", "d.e is unknown here"]),
+    ],
+)
+def test_fill_refuses_another_content_by_name(tmp_path, change, said):
+    changed = {path: leaf for path, leaf in (FITTING | change).items() if leaf is not None}
+    with pytest.raises(CheckpointError) as caught:
+        fill(TEMPLATE, changed, tmp_path / "checkpoints")
+    assert str(tmp_path / "checkpoints") in str(caught.value)
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_the_hash_is_of_path_dtype_shape_and_bytes():
+    array = np.arange(6, dtype=np.float32)
+    nan = np.array([np.nan], np.float32)
+    other_nan = (nan.view(np.uint32) | np.uint32(1)).view(np.float32)
+    different = [
+        {"a": array},
+        {"b": array},
+        {"a": array.reshape(2, 3)},
+        {"a": array.reshape(3, 2)},
+        {"a": array.view(np.int32)},
+        {"a": array.astype(np.float64)},
+        {"a": -array},
+        {"a": array, "b": array},
+        {"a": np.zeros(1, np.float32)},
+        {"a": -np.zeros(1, np.float32)},
+        {"a": nan},
+        {"a": other_nan},
+        {},
+    ]
+    assert len({content_hash(item) for item in different}) == len(different)
+
+
+def test_the_hash_does_not_depend_on_order_or_memory_layout():
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    first = content_hash({"a": array, "b": array[0]})
+    assert content_hash({"b": array[0].copy(), "a": np.asfortranarray(array)}) == first
