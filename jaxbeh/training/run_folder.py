@@ -45,9 +45,16 @@ class RunFolder:
         Raises:
             RunError: the folder holds something else, or cannot be written.
         """
-        if self.path.is_dir() and (self.checkpoints.exists() or (self.path / "run.json").exists()):
-            raise RunError(f"{self.path}: holds parts of another run; choose another with --run")
+        settings = self.path / "config.yaml"
         try:
+            if self.checkpoints.exists() or self.exists:
+                found = "parts of another run"
+            elif settings.exists() and settings.read_text("utf-8", "replace") != config.to_yaml():
+                found = "another config.yaml"
+            else:
+                found = ""
+            if found:
+                raise RunError(f"{self.path}: holds {found}; choose another folder with --run")
             self.path.mkdir(parents=True, exist_ok=True)
             self._write("config.yaml", config.to_yaml())
             self._write_json("split.json", split)
@@ -143,7 +150,7 @@ class RunFolder:
     def cut_metrics(self, epoch: int) -> None:
         """Keep the lines up to an epoch byte for byte; later ones will be written again."""
         path = self.path / "metrics.jsonl"
-        kept = b"".join(raw for raw, line in self._lines() if line.get("epoch", epoch + 1) <= epoch)
+        kept = b"".join(raw for raw, line in self._lines() if line["epoch"] <= epoch)
         if not path.is_file() or kept != path.read_bytes():
             temporary = path.with_suffix(".partial")
             temporary.write_bytes(kept)
@@ -160,7 +167,8 @@ class RunFolder:
                 line = json.loads(raw)
             except ValueError:
                 return  # a kill in the middle of a line; nothing after it counts
-            if not isinstance(line, dict) or not raw.endswith(b"\n"):
+            whole = isinstance(line, dict) and raw.endswith(b"\n")
+            if not whole or not isinstance(line.get("epoch"), int):
                 return
             yield raw, line
 
@@ -186,7 +194,7 @@ class RunFolder:
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value

@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM ask the loop to stop at its next stair; a second one stops at once."""
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ class StopRequest:
 
     Saving from inside a handler or an `except KeyboardInterrupt` would find a state that was
     already given away to the running program; the loop saves between two calls instead.
+    Outside the main thread, where Python takes no handlers, signals keep their meaning.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,8 @@ class StopRequest:
         return 128 + (self._signal or 0)
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._handle)
         return self
