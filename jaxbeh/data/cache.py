@@ -37,9 +37,7 @@ class TrackingCache:
         Raises:
             OSError: the file cannot be read.
         """
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        return hashlib.sha256(f"{FORMAT} {content}".encode()).hexdigest()
+        return hashlib.sha256(f"{FORMAT} {_sha256(file)}".encode()).hexdigest()
 
     def load(self, key: str) -> tuple[Tracking, dict[str, int]] | None:
         """The entry's tracking, its counts mapped from the disk read-only, and its findings.
@@ -52,10 +50,10 @@ class TrackingCache:
             fields = json.loads(text)["entry"]
             if text != _sealed(fields) or fields["key"] != key:
                 return None
-            with (self.folder / f"{key}.npy").open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != fields["xy_sha256"]:
-                    return None
-            xy = np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+            counts = self.folder / f"{key}.npy"
+            if _sha256(counts) != fields["xy_sha256"]:
+                return None
+            xy = np.load(counts, mmap_mode="r", allow_pickle=False)
             return _tracking(xy, fields), dict(fields["findings"])
         except (
             OSError,
@@ -79,8 +77,8 @@ class TrackingCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         with _replacing(self.folder / f"{key}.npy") as stream:
             np.save(stream, tracking.xy, allow_pickle=False)
-            stream.seek(0)
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.flush()
+            digest = _sha256(Path(stream.name))
         fields = {
             "key": key,
             "xy_sha256": digest,
@@ -94,6 +92,11 @@ class TrackingCache:
         }
         with _replacing(self.folder / f"{key}.json") as stream:
             stream.write(_sealed(fields).encode())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _sealed(fields: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxbeh.config import DataSettings
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.data.scene import scene_labels
+from jaxbeh.data.scene import UNKNOWN, scene_labels
 from jaxbeh.errors import DataError
 from jaxbeh.vocabulary import ClassMap
 
@@ -37,7 +37,7 @@ def split_videos(
     Args:
         recordings: labelled videos, ids distinct.
         settings: split file and fraction.
-        seed: of the draw; the same videos and seed give the same split, in whatever order they come.
+        seed: of the draw; the same videos and seed give the same split, in any order.
         class_map: the classes that should be on both sides.
         report: told of videos that a split file leaves out or of content on both its sides.
 
@@ -69,10 +69,7 @@ def _drawn(
             f"{len(recordings)} labelled videos with {len(groups)} different trackings cannot be "
             f"divided; training and validation need at least two videos that differ"
         )
-    classes = [
-        {int(value) for item in group for value in np.unique(_values(item, class_map))} - {-1}
-        for group in groups
-    ]
+    classes = [set[int]().union(*(_classes(item, class_map) for item in group)) for group in groups]
     most = min(max(1, round(fraction * len(recordings))), len(recordings) - 1)
     generator = np.random.default_rng(seed)
     best: tuple[int, set[int]] = (-1, set())
@@ -80,7 +77,9 @@ def _drawn(
         sum(label in found for found in classes) >= 2 for label in range(len(class_map.names))
     )
     for _ in range(_TRIES):
-        chosen = _fill(generator.permutation(len(groups)), [len(group) for group in groups], most)
+        chosen = _fill(
+            generator.permutation(len(groups)).tolist(), [len(group) for group in groups], most
+        )
         there = set[int]().union(*(classes[index] for index in chosen))
         here = set[int]().union(
             *(found for index, found in enumerate(classes) if index not in chosen)
@@ -93,8 +92,10 @@ def _drawn(
     return {item.video_id for item in recordings} - validation, validation
 
 
-def _values(recording: Recording, class_map: ClassMap) -> object:
-    return scene_labels(recording, class_map).values
+def _classes(recording: Recording, class_map: ClassMap) -> set[int]:
+    """The classes that have a frame."""
+    values = scene_labels(recording, class_map).values
+    return set(np.flatnonzero(np.bincount(values[values != UNKNOWN])).tolist())
 
 
 def _fill(order: Sequence[int], sizes: Sequence[int], most: int) -> set[int]:
@@ -103,9 +104,9 @@ def _fill(order: Sequence[int], sizes: Sequence[int], most: int) -> set[int]:
     taken = 0
     for index in order:
         if taken + sizes[index] <= most:
-            chosen.add(int(index))
+            chosen.add(index)
             taken += sizes[index]
-    return chosen or {int(min(order, key=lambda index: sizes[index]))}
+    return chosen or {min(order, key=lambda index: sizes[index])}
 
 
 def _from_file(

@@ -45,7 +45,11 @@ def is_real(kind: Any) -> bool:
     return bool(pa.types.is_float32(kind) or pa.types.is_float64(kind))
 
 
-_WANTED = {is_text: "text", is_integer: "integers", is_real: "float32 or float64"}
+_WANTED: Mapping[Callable[[Any], bool], str] = {
+    is_text: "text",
+    is_integer: "integers",
+    is_real: "float32 or float64",
+}
 
 Columns = Mapping[str, Callable[[Any], bool]]
 """A file's columns and what each must be: `is_text`, `is_integer` or `is_real`."""

@@ -42,7 +42,6 @@ def quantise(
             values = xy[axis, start : start + _BLOCK] - origin[axis]
             values *= xy.dtype.type(1 / step)
             np.rint(values, out=values)
-            np.fmin(values, xy.dtype.type(LARGEST_COUNT), out=values, where=values == values)
             np.fmax(values, missing, out=values)  # NaN, too, becomes MISSING
             counts[start : start + _BLOCK, axis] = values
     return counts, origin.astype(np.float64), step

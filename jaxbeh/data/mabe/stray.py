@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 FARTHEST = 50
 """Body lengths from the median position; for a mouse of 9 cm, 4.5 m."""
-_SAMPLE = 1 << 20
+_SAMPLE = 1 << 18
 """Pairs of keypoints looked at for the body length, over evenly spaced frames."""
 
 
@@ -67,4 +67,5 @@ def farthest_apart(rows: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     for first in range(rows.shape[2] - 1):
         apart = rows[:, :, first + 1 :] - rows[:, :, first, None]
         np.fmax(longest, np.fmax.reduce(apart[0] ** 2 + apart[1] ** 2, axis=1), out=longest)
-    return np.sqrt(longest[~np.isnan(longest)])
+    lengths: NDArray[np.float64] = np.sqrt(longest[~np.isnan(longest)])
+    return lengths

@@ -1,9 +1,7 @@
-"""One long tracking table → packed int16 counts, by one scatter and without sorting."""
+"""One long tracking table → packed int16 counts, in one pass and without sorting."""
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jaxbeh.data.mabe.grid import PointGrid
 from jaxbeh.data.mabe.parquet import (
     BATCH_ROWS,
     FileError,
@@ -23,7 +22,6 @@ from jaxbeh.data.mabe.parquet import (
 from jaxbeh.data.mabe.quantise import quantise
 from jaxbeh.data.mabe.stray import remove_stray_points
 from jaxbeh.data.recording import MISSING, Tracking
-from jaxbeh.vocabulary import MOUSE_SLOTS
 
 _KIND = "tracking file"
 _IDS = {"video_frame": is_integer, "mouse_id": is_integer, "bodypart": is_text}
@@ -31,11 +29,6 @@ _COLUMNS = {**_IDS, "x": is_real, "y": is_real}
 
 LARGEST_COORDINATE = 1e9
 """Pixels; what lies beyond is no position, and is treated as infinite."""
-
-CELLS_PER_ROW, SPARE_CELLS = 20, 50_000_000
-"""The packed array has a cell for every frame, mouse and keypoint. A file may leave cells empty, but
-not so many that a wrong frame number exhausts the memory: at most 20 cells a row and 50 million
-(400 MB while reading) beside. The longest MABe recording has 14 million cells in all."""
 
 FINDINGS = {
     "unplaced": ("rows without frame, mouse or body part", "ignored"),
@@ -50,26 +43,12 @@ FINDINGS = {
 """What reading a file may count → what was found and what was done, for the report."""
 
 
-@dataclass(frozen=True)
-class _Layout:
-    first_frame: int
-    frames: int
-    first_mouse: int
-    mice: int
-    keypoints: tuple[str, ...]
-
-    @property
-    def cells(self) -> int:
-        return self.frames * self.mice * len(self.keypoints)
-
-
 def read_tracking(path: Path) -> tuple[Tracking, dict[str, int]]:
     """Read and pack one tracking file.
 
-    Two passes: the identifying columns say how large the packed array is, then all columns are
-    scattered into it, batch by batch. A row's place is computed from its frame, mouse and body
-    part, so rows may stand in any order. Mice and keypoints without a single tracked point are
-    left out, as a row without a position says no more than an absent row.
+    A row's cell is computed from its frame, mouse and body part, so rows may stand in any order;
+    they come in batches, so that only the cells are ever held whole. Mice and keypoints without a
+    single tracked point are left out, as a row without a position says no more than no row.
 
     Returns:
         The tracking, and how often each of `FINDINGS` was met.
@@ -80,118 +59,97 @@ def read_tracking(path: Path) -> tuple[Tracking, dict[str, int]]:
             a mouse id outside 1 … 4, a negative frame number, or far more frames than rows.
     """
     with explained(path, _KIND):
-        layout = _survey(path)
-        xy, counts = _scatter(path, layout)
-    if not np.isfinite(xy[0]).any():
+        grid, findings = _scatter(path)
+    if not np.isfinite(grid.xy[0]).any():
         raise FileError(path, "the tracking file holds no tracked point: every position is missing")
-    counts["stray"] = remove_stray_points(xy.reshape(2, layout.frames, layout.mice, -1))
-    packed, origin, step = quantise(xy)
-    del xy
-    tracking, counts["untracked_frames"] = _assemble(packed, origin, step, layout)
-    return tracking, {name: count for name, count in counts.items() if count}
+    findings["stray"] = remove_stray_points(grid.xy)
+    packed, origin, step = quantise(grid.xy.reshape(2, -1))
+    tracking, findings["untracked_frames"] = _assemble(packed, origin, step, grid)
+    return tracking, {name: count for name, count in findings.items() if count}
 
 
-def _batches(path: Path, columns: Any) -> Iterator[tuple[Any, int]]:
-    """Batches whose identifying columns have no nulls, and how many rows that left out."""
-    options = {"read_dictionary": ["bodypart"]}
-    file = open_parquet(path, _KIND, _COLUMNS, **options)
-    with file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
-            ids = [batch.column(name) for name in _IDS]
-            if not any(column.null_count for column in ids):
-                yield batch, 0
+def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
+    """Put all rows into a grid; how many could not be placed, had no position or came again."""
+    placed = unplaced = missing = 0
+    with open_parquet(path, _KIND, _COLUMNS, read_dictionary=["bodypart"]) as file:
+        total = file.metadata.num_rows
+        if not total:
+            raise FileError(path, "the tracking file has no rows")
+        kinds = [file.schema_arrow.field(axis).type.to_pandas_dtype() for axis in ("x", "y")]
+        grid = PointGrid(path, total, np.result_type(*kinds))
+        extent = _extent(file)
+        for batch in file.iter_batches(BATCH_ROWS, columns=list(_COLUMNS)):
+            kept = _with_ids(batch)
+            unplaced += batch.num_rows - kept.num_rows
+            if not kept.num_rows:
                 continue
-            whole = pc.is_valid(ids[0])
-            for column in ids[1:]:
-                whole = pc.and_(whole, pc.is_valid(column))
-            kept = batch.filter(whole)
-            yield kept, batch.num_rows - kept.num_rows
+            frames, mice, x, y = (
+                _numbers(kept.column(name)) for name in ("video_frame", "mouse_id", "x", "y")
+            )
+            part = kept.column("bodypart")
+            names = part.dictionary.to_pylist()
+            if not placed and extent is not None:
+                grid.cover(*extent, names)
+            if not (_in_range(x).all() and _in_range(y).all()):
+                # Infinity marks a cell that had a row without a position, until rows are counted.
+                lost = ~(_in_range(x) & _in_range(y))
+                missing += int(np.count_nonzero(lost))
+                x, y = np.where(lost, np.inf, x), np.where(lost, np.inf, y)
+            grid.place(frames, mice, _numbers(part.indices), names, x, y)
+            placed += kept.num_rows
+    filled = int(np.count_nonzero(~np.isnan(grid.xy[0])))
+    if missing:
+        grid.xy[np.isinf(grid.xy)] = np.nan
+    return grid, {"unplaced": unplaced, "missing": missing, "repeated": placed - filled}
 
 
-def _survey(path: Path) -> _Layout:
-    rows, frames, mice, names = 0, [], [], set()
-    for batch, _ in _batches(path, _IDS):
-        if not batch.num_rows:
+def _extent(file: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """First and last frame and mouse, so that the grid has its size at once.
+
+    The file's own statistics say, or, without them, a look through the two columns. It is a hint:
+    where it is wrong, the grid grows.
+
+    Returns:
+        `None` if all values are null.
+    """
+    extents = []
+    for name in ("video_frame", "mouse_id"):
+        limits: list[int] = []
+        index = file.schema_arrow.get_field_index(name)
+        for group in range(file.num_row_groups):
+            statistics = file.metadata.row_group(group).column(index).statistics
+            if statistics is None or not statistics.has_min_max:
+                break
+            limits += [int(statistics.min), int(statistics.max)]
+        else:
+            extents.append((min(limits), max(limits)))
             continue
-        rows += batch.num_rows
-        for limits, name in ((frames, "video_frame"), (mice, "mouse_id")):
-            values = _numbers(batch.column(name))
-            limits += [int(values.min()), int(values.max())]
-        names.update(_dictionary(batch.column("bodypart")))
-    if not rows:
-        raise FileError(path, "the tracking file has no rows")
-    layout = _Layout(
-        first_frame=min(frames),
-        frames=max(frames) - min(frames) + 1,
-        first_mouse=min(mice),
-        mice=max(mice) - min(mice) + 1,
-        keypoints=tuple(sorted(names)),
-    )
-    if layout.first_frame < 0:
-        raise FileError(path, f"video_frame {layout.first_frame} is negative; frames count from 0")
-    wrong = [mouse for mouse in (min(mice), max(mice)) if not 1 <= mouse <= MOUSE_SLOTS]
-    if wrong:
-        raise FileError(
-            path,
-            f"mouse_id {wrong[0]} is outside 1 to {MOUSE_SLOTS}, for which there is room; "
-            f"number the mice from 1 and keep at most {MOUSE_SLOTS}",
-        )
-    if layout.cells > CELLS_PER_ROW * rows + SPARE_CELLS:
-        raise FileError(
-            path,
-            f"video_frame runs from {layout.first_frame} to {max(frames)} but there are only "
-            f"{rows} rows; correct the frame numbers",
-        )
-    return layout
+        limits = []
+        for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
+            column = batch.column(0).drop_null()
+            if len(column):
+                limits += [int(_numbers(column).min()), int(_numbers(column).max())]
+        if not limits:
+            return None
+        extents.append((min(limits), max(limits)))
+    return extents[0], extents[1]
+
+
+def _with_ids(batch: Any) -> Any:
+    """The rows whose frame, mouse and body part are there."""
+    ids = [batch.column(name) for name in _IDS]
+    if not any(column.null_count for column in ids):
+        return batch
+    there = pc.is_valid(ids[0])
+    for column in ids[1:]:
+        there = pc.and_(there, pc.is_valid(column))
+    return batch.filter(there)
 
 
 def _numbers(column: Any) -> NDArray[Any]:
+    """An arrow column as numpy; nulls, which only real numbers still have here, as NaN."""
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
-
-
-def _dictionary(column: Any) -> list[str]:
-    names: list[str] = column.dictionary.to_pylist()
-    return names
-
-
-def _scatter(path: Path, layout: _Layout) -> tuple[NDArray[np.floating[Any]], dict[str, int]]:
-    """Place all rows.
-
-    Returns:
-        `[2, cells]` pixels in the file's own precision, NaN where missing; the counts.
-    """
-    width = len(layout.keypoints)
-    place = {name: index for index, name in enumerate(layout.keypoints)}
-    xy: NDArray[np.floating[Any]] | None = None
-    rows = unplaced = missing = 0
-    for batch, left_out in _batches(path, _COLUMNS):
-        unplaced += left_out
-        rows += batch.num_rows
-        x, y = (_numbers(pc.fill_null(batch.column(axis), np.nan)) for axis in ("x", "y"))
-        if xy is None:
-            xy = np.full((2, layout.cells), np.nan, np.result_type(x, y))
-        part = batch.column("bodypart")
-        places = np.array([place[name] for name in _dictionary(part)], np.int64)
-        index = _numbers(batch.column("video_frame")).astype(np.int64)
-        index -= layout.first_frame
-        index *= layout.mice
-        index += _numbers(batch.column("mouse_id"))
-        index -= layout.first_mouse
-        index *= width
-        index += places[_numbers(part.indices)]
-        if not (_in_range(x).all() and _in_range(y).all()):
-            # Infinity marks a cell that has a row but no position, until rows have been counted.
-            lost = ~(_in_range(x) & _in_range(y))
-            missing += int(np.count_nonzero(lost))
-            x, y = np.where(lost, np.inf, x), np.where(lost, np.inf, y)
-        xy[0][index] = x
-        xy[1][index] = y
-    assert xy is not None  # the survey found rows
-    filled = layout.cells - int(np.count_nonzero(np.isnan(xy[0])))
-    if missing:
-        xy[np.isinf(xy)] = np.nan
-    return xy, {"unplaced": unplaced, "missing": missing, "repeated": rows - filled}
 
 
 def _in_range(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
@@ -200,32 +158,31 @@ def _in_range(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 
 
 def _assemble(
-    packed: NDArray[np.int16], origin: NDArray[np.float64], step: float, layout: _Layout
+    packed: NDArray[np.int16], origin: NDArray[np.float64], step: float, grid: PointGrid
 ) -> tuple[Tracking, int]:
-    """Drop what is empty throughout, hash, and count the frames without a point."""
-    xy = packed.reshape(layout.frames, layout.mice, len(layout.keypoints), 2)
-    valid = xy[..., 0] != MISSING
-    ever = valid.any(axis=0)
-    mice, keypoints = ever.any(axis=1), ever.any(axis=0)
-    if not (mice.all() and keypoints.all()):
-        xy = np.ascontiguousarray(xy[:, mice][:, :, keypoints])
-    fields = {
-        "first_frame": layout.first_frame,
-        "mice": [layout.first_mouse + int(index) for index in np.flatnonzero(mice)],
-        "keypoints": [layout.keypoints[index] for index in np.flatnonzero(keypoints)],
-        "origin": origin.tolist(),
-        "step": step,
-        "shape": xy.shape,
-    }
-    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode())
-    digest.update(memoryview(xy).cast("B"))
+    """Drop what is empty throughout, sort the keypoints, hash; the number of empty frames."""
+    frames, mice = grid.xy.shape[1:3]
+    xy = packed.reshape(frames, mice, -1, 2)
+    valid = (packed[:, 0] != MISSING).reshape(frames, -1)
+    ever = valid.any(axis=0).reshape(mice, -1)
+    mouse_axis = np.flatnonzero(ever.any(axis=1)).tolist()
+    keypoint_axis = sorted(
+        np.flatnonzero(ever.any(axis=0)).tolist(), key=lambda index: grid.keypoints[index]
+    )
+    if mouse_axis != list(range(xy.shape[1])) or keypoint_axis != list(range(xy.shape[2])):
+        xy = np.ascontiguousarray(xy[:, mouse_axis][:, :, keypoint_axis])
+    ids = [grid.first_mouse + index for index in mouse_axis]
+    keypoints = [grid.keypoints[index] for index in keypoint_axis]
+    header = [grid.first_frame, ids, keypoints, origin.tolist(), step, xy.shape]
+    digest = hashlib.sha256(json.dumps(header).encode())
+    digest.update(xy.data)
     tracking = Tracking(
         xy=xy,
         origin=origin,
         step=step,
-        first_frame=layout.first_frame,
-        mice=tuple(fields["mice"]),
-        keypoints=tuple(fields["keypoints"]),
+        first_frame=grid.first_frame,
+        mice=tuple(ids),
+        keypoints=tuple(keypoints),
         content_hash=digest.hexdigest(),
     )
-    return tracking, layout.frames - int(np.count_nonzero(valid.any(axis=(1, 2))))
+    return tracking, frames - int(np.count_nonzero(valid.any(axis=1)))
