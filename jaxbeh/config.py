@@ -185,8 +185,11 @@ class Config(_Block):
 
     def to_yaml(self) -> str:
         """Every setting, as `load_config` reads it back."""
-        values = json.loads(self.model_dump_json())
-        return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        text = self.model_dump_json()
+        # PyYAML misreads its own plain output of some unprintable characters, such as U+0085.
+        return yaml.dump(
+            json.loads(text), Dumper=_Dumper, sort_keys=False, allow_unicode=text.isprintable()
+        )
 
 
 class _Loader(yaml.SafeLoader):
