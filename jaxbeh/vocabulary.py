@@ -116,7 +116,8 @@ class SlotTable:
                 f"{len(unknown)} keypoint names are unknown and only {len(free)} slots are free: "
                 f"{', '.join(unknown)}. Say which known keypoint they are, for example\n"
                 f"  data: {{aliases: {{{unknown[0]}: body_center}}}}\n"
-                f"Known: {', '.join(KEYPOINT_SLOTS)}"
+                f"Known: {', '.join(KEYPOINT_SLOTS)}.\n"
+                f"What is aliased to tail_midpoint, known and without a slot, is left out."
             )
         for slot, name in zip(free, unknown, strict=False):
             names[slot] = name
@@ -170,6 +171,7 @@ class SlotTable:
             not isinstance(names, list)
             or len(names) != len(KEYPOINT_SLOTS)
             or not all(name is None or isinstance(name, str) for name in names)
+            or len(set(names) - {None}) != len(names) - names.count(None)
             or not isinstance(aliases, dict)
             or not all(isinstance(item, str) for pair in aliases.items() for item in pair)
         ):
