@@ -138,16 +138,16 @@ class TrainingSettings(_Block):
 class Config(_Block):
     """Everything a run is made from."""
 
-    data: DataSettings = DataSettings()  # type: ignore[call-arg]  # pydantic fills the defaults
+    data: DataSettings = DataSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
     features: Literal["motion"] = "motion"
-    window: WindowSettings = WindowSettings()  # type: ignore[call-arg]
-    model: ModelSettings = ConvBiLSTMSettings()  # type: ignore[call-arg]
+    window: WindowSettings = WindowSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
+    model: ModelSettings = ConvBiLSTMSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
     classes: tuple[ClassSettings, ...] = Field(min_length=2)
-    loss: LossSettings = LossSettings()  # type: ignore[call-arg]
-    optimizer: OptimizerSettings = OptimizerSettings()  # type: ignore[call-arg]
-    schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]
-    augmentation: AugmentationSettings = AugmentationSettings()  # type: ignore[call-arg]
-    training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]
+    loss: LossSettings = LossSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
+    optimizer: OptimizerSettings = OptimizerSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
+    schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
+    augmentation: AugmentationSettings = AugmentationSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
+    training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -183,7 +183,7 @@ def predict_logits(
     """Float32 logits `[b, t, c]` without augmentation or dropout."""
     inputs = model_inputs(recipe.features, normaliser, frames)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
-    logits: Array = recipe.model.apply(variables, inputs, train=False)  # type: ignore[assignment]
+    logits: Array = recipe.model.apply(variables, inputs, train=False)  # type: ignore[assignment]  # Any
     return logits
 
 

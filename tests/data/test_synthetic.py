@@ -299,7 +299,7 @@ def test_videos_too_short_for_every_class_are_refused(tmp_path: Path) -> None:
 )
 def test_impossible_plans_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        Plan(**{"videos": 3, **changes})  # type: ignore[arg-type]
+        Plan(**{"videos": 3, **changes})
 
 
 def test_an_occupied_folder_is_refused_before_anything_is_made(tmp_path: Path) -> None:

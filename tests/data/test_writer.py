@@ -51,7 +51,7 @@ def small_video(video_id: int = 1, **changes: object) -> Video:
         "whitelist": (SNIFF, REAR),
         "events": (Event(SNIFF, 0, 2), Event(REAR, 1, 3)),
     }
-    return Video(**{**values, **changes})  # type: ignore[arg-type]
+    return Video(**{**values, **changes})
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -250,7 +250,7 @@ def test_videos_whose_parts_do_not_fit_are_refused(
     tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        write_collection(tmp_path / "c", [small_video(**changes)])  # type: ignore[arg-type]
+        write_collection(tmp_path / "c", [small_video(**changes)])
     assert list(tmp_path.iterdir()) == []
 
 
