@@ -48,7 +48,7 @@ def _application(commands: list[Callable[..., None]]) -> typer.Typer:
 def _call(application: typer.Typer) -> None:
     try:
         application()
-    except JaxbehError as error:
+    except (JaxbehError, OSError) as error:  # an OSError names its file, such as a full disk's
         err.print(f"jaxbeh: {error}", markup=False)
         sys.exit(1)
 
