@@ -117,8 +117,8 @@ def _from_file(
     unknown = sorted((train | validation) - known)
     if unknown:
         raise DataError(
-            f"{path}: {_some(unknown)} is not among the {len(known)} labelled videos that could be "
-            f"read; correct or remove it"
+            f"{path}: {_some(unknown)} is not among the {len(known)} labelled videos that are "
+            f"used (the table of what was met while reading says which are not); remove it"
         )
     both = sorted(train & validation)
     if both:

@@ -117,7 +117,7 @@ class PointGrid:
         cell = frames.astype(np.int64)
         cell -= self.first_frame
         cell *= self.xy.shape[2]
-        cell += mice
+        cell += mice.astype(np.int64, copy=False)
         cell -= self.first_mouse
         cell *= self.xy.shape[3]
         cell += np.array([column[name] for name in names], np.int64).take(codes)

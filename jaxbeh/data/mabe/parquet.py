@@ -1,6 +1,6 @@
 """Opening other people's parquet files, where every way to fail becomes one sentence."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,22 @@ def explained(path: Path, kind: str) -> Iterator[None]:
         ) from None
 
 
-def open_parquet(path: Path, kind: str, columns: Columns, **options: Any) -> pq.ParquetFile:
+def open_parquet(
+    path: Path, kind: str, columns: Columns, dictionaries: Sequence[str] = ()
+) -> pq.ParquetFile:
     """Open a file that has the given columns, each of the right type; to be called `explained`.
+
+    Args:
+        path: the file.
+        kind: what it is, such as "tracking file".
+        columns: what it must have.
+        dictionaries: columns of text to be read as codes into a dictionary.
 
     Raises:
         FileError: a column is missing, there twice, or of another type (where there are rows: an
             empty table's columns have the type that its writer happened to give them).
     """
-    file = pq.ParquetFile(path, **options)
+    file = pq.ParquetFile(path)
     schema = file.schema_arrow
     for name, fits in columns.items():
         found = schema.get_all_field_indices(name)
@@ -104,4 +112,7 @@ def open_parquet(path: Path, kind: str, columns: Columns, **options: Any) -> pq.
                 f"the {kind} holds {schema.field(name).type} in column {name!r}; "
                 f"write it as {_WANTED[fits]}",
             )
-    return file
+    if not dictionaries:
+        return file
+    file.close()
+    return pq.ParquetFile(path, read_dictionary=list(dictionaries))

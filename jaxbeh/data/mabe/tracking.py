@@ -71,7 +71,7 @@ def read_tracking(path: Path) -> tuple[Tracking, dict[str, int]]:
 def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
     """Put all rows into a grid; how many could not be placed, had no position or came again."""
     placed = unplaced = missing = 0
-    with open_parquet(path, _KIND, _COLUMNS, read_dictionary=["bodypart"]) as file:
+    with open_parquet(path, _KIND, _COLUMNS, dictionaries=["bodypart"]) as file:
         total = file.metadata.num_rows
         if not total:
             raise FileError(path, "the tracking file has no rows")
@@ -114,25 +114,29 @@ def _extent(file: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """
     extents = []
     for name in ("video_frame", "mouse_id"):
-        limits: list[int] = []
-        index = file.schema_arrow.get_field_index(name)
-        for group in range(file.num_row_groups):
-            statistics = file.metadata.row_group(group).column(index).statistics
-            if statistics is None or not statistics.has_min_max:
-                break
-            limits += [int(statistics.min), int(statistics.max)]
-        else:
-            extents.append((min(limits), max(limits)))
-            continue
-        limits = []
-        for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
-            column = batch.column(0).drop_null()
-            if len(column):
-                limits += [int(_numbers(column).min()), int(_numbers(column).max())]
+        limits = _stated_limits(file.metadata, name)
+        if limits is None:
+            limits = []
+            for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
+                column = batch.column(0).drop_null()
+                if len(column):
+                    limits += [int(_numbers(column).min()), int(_numbers(column).max())]
         if not limits:
             return None
         extents.append((min(limits), max(limits)))
     return extents[0], extents[1]
+
+
+def _stated_limits(metadata: Any, name: str) -> list[int] | None:
+    """Each row group's least and greatest value of a column of integers, if all say so."""
+    limits: list[int] = []
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if column.path_in_schema == name:
+                if column.statistics is None or not column.statistics.has_min_max:
+                    return None
+                limits += [int(column.statistics.min), int(column.statistics.max)]
+    return limits
 
 
 def _with_ids(batch: Any) -> Any:

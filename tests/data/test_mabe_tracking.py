@@ -1,0 +1,408 @@
+"""Long tracking tables → packed counts: places, precision, faults."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mabe_folder import KEYPOINTS, rows, table, walk, write_parquet
+
+from jaxbeh.data.mabe.parquet import FileError, MissingFileError
+from jaxbeh.data.mabe.quantise import quantise
+from jaxbeh.data.mabe.tracking import read_tracking
+from jaxbeh.data.recording import MISSING
+
+
+def read(tmp_path, content, **options):
+    return read_tracking(write_parquet(tmp_path / "1.parquet", content, **options))
+
+
+def close_to(pixels, tracking):
+    """Whether a tracking has these pixels `[t, m, k, 2]`, missing points included."""
+    expected = np.where(np.isnan(pixels).any(-1, keepdims=True), np.nan, pixels)
+    return np.allclose(tracking.pixels(), expected, atol=0.505 * tracking.step, equal_nan=True)
+
+
+def test_positions_come_back_in_their_slots(tmp_path):
+    pixels = walk()
+    tracking, findings = read(tmp_path, rows(pixels))
+    assert (tracking.mice, tracking.keypoints, tracking.first_frame) == ((1, 2), KEYPOINTS, 0)
+    assert tracking.xy.shape == (40, 2, 4, 2)
+    assert tracking.xy.dtype == np.int16
+    assert close_to(pixels, tracking)
+    assert findings == {}
+
+
+def test_x_and_y_of_a_keypoint_stay_together_whatever_the_order_of_rows(tmp_path):
+    pixels = walk()
+    content = rows(pixels)
+    straight, _ = read(tmp_path, content)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(content.num_rows)
+        shuffled, findings = read(tmp_path, content.take(order))
+        assert np.array_equal(shuffled.xy, straight.xy)
+        assert shuffled.content_hash == straight.content_hash
+        assert findings == {}
+
+
+def test_keypoints_are_placed_by_name_not_by_column_order(tmp_path):
+    pixels = walk()
+    backwards = tuple(reversed(KEYPOINTS))
+    first, _ = read(tmp_path, rows(pixels))
+    second, _ = read(tmp_path, rows(pixels[:, :, ::-1], keypoints=backwards))
+    assert second.keypoints == KEYPOINTS
+    assert second.content_hash == first.content_hash
+
+
+cell = st.tuples(st.integers(3, 12), st.integers(1, 4), st.sampled_from(["nose", "a", "ünï", ""]))
+position = st.one_of(
+    st.floats(-500, 500, width=32),
+    st.sampled_from([np.nan, np.inf, -np.inf]),
+    st.none(),
+)
+
+
+@given(
+    content=st.lists(st.tuples(cell, position, position), min_size=1, max_size=60),
+    holes=st.sets(st.integers(0, 59), max_size=5),
+    group=st.integers(1, 70),
+    statistics=st.booleans(),
+    wide=st.booleans(),
+)
+def test_scatter_equals_a_dictionary(tmp_path_factory, content, holes, group, statistics, wide):
+    """Against the slowest reading there is: one row after the other into a dictionary."""
+    path = tmp_path_factory.getbasetemp() / "scatter.parquet"
+    columns = [
+        [frame for (frame, _, _), _, _ in content],
+        [mouse for (_, mouse, _), _, _ in content],
+        [None if row in holes else key[2] for row, (key, _, _) in enumerate(content)],
+        [x for _, x, _ in content],
+        [y for _, _, y in content],
+    ]
+    real = pa.float64() if wide else pa.float32()
+    written = table(*columns, types={"x": real, "y": real, "bodypart": pa.large_string()})
+    write_parquet(path, written, row_group_size=group, write_statistics=statistics)
+    expected, missing, placed = {}, 0, 0
+    for row, (key, x, y) in enumerate(content):
+        if row in holes:
+            continue
+        placed += 1
+        gone = any(value is None or not np.isfinite(value) for value in (x, y))
+        missing += gone
+        expected[key] = None if gone else (x, y)
+    if not any(expected.values()):
+        with pytest.raises(FileError, match="no tracked point"):
+            read_tracking(path)
+        return
+    tracking, findings = read_tracking(path)
+    assert findings.get("missing", 0) == missing
+    assert findings.get("repeated", 0) == placed - len(expected)
+    assert findings.get("unplaced", 0) == len(content) - placed
+    found = {}
+    pixels = tracking.pixels()
+    for index in zip(*np.nonzero(tracking.valid), strict=True):
+        frame, mouse, keypoint = index
+        key = frame + tracking.first_frame, tracking.mice[mouse], tracking.keypoints[keypoint]
+        found[key] = pixels[index]
+    there = {key: value for key, value in expected.items() if value}
+    assert found.keys() == there.keys()
+    for key, value in there.items():
+        assert np.allclose(found[key], value, atol=0.505 * tracking.step + 1e-4)
+    assert set(tracking.mice) == {mouse for _, mouse, _ in there}
+    assert set(tracking.keypoints) == {part for _, _, part in there}
+    assert tracking.xy.flags.c_contiguous
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e9, 1e9, width=32), st.floats(-1e9, 1e9, width=32)),
+        min_size=1,
+        max_size=50,
+    ),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_quantisation_is_off_by_half_a_step_at_most(points, dtype):
+    xy = np.array(points, dtype).T
+    counts, origin, step = quantise(xy)
+    assert counts.min() > MISSING
+    # The rest is what float32 cannot tell apart.
+    rounding = 0.005 if dtype is np.float32 else 1e-9
+    assert np.abs(origin + step * counts.astype(np.float64) - xy.T).max() <= (0.5 + rounding) * step
+
+
+@pytest.mark.parametrize(("low", "high"), [(-9, 9), (0, 56_000), (1e6, 1e6 + 50), (3, 3)])
+def test_the_step_follows_the_span(tmp_path, low, high):
+    pixels = np.linspace(low, high, 2 * 20 * 4 * 2).reshape(20, 2, 4, 2)
+    kinds = {"x": pa.float64(), "y": pa.float64()}
+    content = rows(pixels).to_pydict()
+    flat = pixels.reshape(-1, 2)
+    content = table(
+        content["video_frame"], content["mouse_id"], content["bodypart"], *flat.T, types=kinds
+    )
+    tracking, _ = read(tmp_path, content)
+    error = tracking.origin + tracking.step * tracking.xy.astype(np.float64) - pixels
+    assert np.abs(error).max() <= max(0.5001 * (high - low) / 65_534, 1e-12)
+
+
+def test_missing_is_never_a_position(tmp_path):
+    pixels = walk()
+    pixels[5, 0, 2] = np.nan
+    pixels[7, 1, :, 1] = np.nan  # half a position is none
+    content = rows(pixels).to_pydict()
+    content["x"][4] = float("nan")
+    tracking, findings = read(tmp_path, table(*content.values()))
+    assert not tracking.valid[5, 0, 2]
+    assert not tracking.valid[7, 1].any()
+    assert not tracking.valid[0, 1, 0]
+    assert (tracking.xy[~tracking.valid] == MISSING).all()
+    assert np.isnan(tracking.pixels()[~tracking.valid]).all()
+    assert findings == {"missing": 1}
+
+
+def test_an_absent_row_a_nan_and_a_null_say_the_same(tmp_path):
+    pixels = walk(keypoints=3)
+    pixels[5, 0, 2] = np.nan
+    full = np.where(np.isnan(pixels), 1.0, pixels)
+    hashes = set()
+    for stand_in in (float("nan"), None, float("inf"), -1e30):
+        content = rows(full, keypoints=KEYPOINTS[:3]).to_pydict()
+        content["x"][5 * 6 + 2] = stand_in
+        tracking, findings = read(tmp_path, table(*content.values()))
+        assert findings == {"missing": 1}
+        hashes.add(tracking.content_hash)
+    absent, _ = read(tmp_path, rows(pixels, keypoints=KEYPOINTS[:3]))
+    assert hashes == {absent.content_hash}
+
+
+def test_numbering_starts_anywhere_and_gaps_are_missing_frames(tmp_path):
+    pixels = walk(60)
+    pixels[20:30] = np.nan
+    tracking, findings = read(tmp_path, rows(pixels, first_frame=500))
+    assert (tracking.first_frame, tracking.frames) == (500, 60)
+    assert not tracking.valid[20:30].any()
+    assert close_to(pixels, tracking)
+    assert findings == {"untracked_frames": 10}
+
+
+def test_mice_are_known_by_id(tmp_path):
+    pixels = walk(mice=2)
+    tracking, _ = read(tmp_path, rows(pixels, mice=[2, 4]))
+    assert tracking.mice == (2, 4)
+    assert close_to(pixels, tracking)
+
+
+def test_a_mouse_and_a_keypoint_without_any_position_are_left_out(tmp_path):
+    pixels = walk(mice=3)
+    content = rows(pixels).to_pydict()
+    for row, key in enumerate(zip(content["mouse_id"], content["bodypart"], strict=True)):
+        if key[0] == 2 or key[1] == "nose":
+            content["y"][row] = float("nan")
+    tracking, _ = read(tmp_path, table(*content.values()))
+    assert (tracking.mice, tracking.keypoints) == ((1, 3), ("ear_left", "ear_right", "tail_base"))
+    assert close_to(pixels[:, [0, 2]][:, :, [0, 1, 3]], tracking)
+
+
+def test_the_last_of_repeated_rows_wins_and_is_counted(tmp_path):
+    pixels = walk()
+    content = rows(pixels)
+    changed = pixels.copy()
+    changed[3] += 2
+    again = rows(changed[3:4], first_frame=3)
+    tracking, findings = read(tmp_path, pa.concat_tables([content, again]))
+    assert close_to(changed, tracking)
+    assert findings == {"repeated": 8}
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        {"video_frame": pa.int64(), "mouse_id": pa.int64()},
+        {"video_frame": pa.uint64(), "mouse_id": pa.uint64()},
+        {"video_frame": pa.int16(), "mouse_id": pa.uint8()},
+        {"bodypart": pa.large_string()},
+        {"bodypart": pa.string_view()},
+        {"bodypart": pa.dictionary(pa.int8(), pa.string())},
+        {"bodypart": pa.dictionary(pa.uint32(), pa.large_string())},
+    ],
+    ids=str,
+)
+def test_column_types_that_say_the_same(tmp_path, types):
+    pixels = walk().astype(np.float32)
+    usual, _ = read(tmp_path, rows(pixels))
+    other, findings = read(tmp_path, table(*rows(pixels).to_pydict().values(), types=types))
+    assert other.content_hash == usual.content_hash
+    assert findings == {}
+
+
+@pytest.mark.parametrize("types", [{"x": pa.float64(), "y": pa.float64()}, {"y": pa.float64()}])
+def test_float64_positions(tmp_path, types):
+    pixels = walk()
+    tracking, _ = read(tmp_path, table(*rows(pixels).to_pydict().values(), types=types))
+    assert close_to(pixels, tracking)
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        {"video_frame": pa.float64()},
+        {"video_frame": pa.string()},
+        {"mouse_id": pa.float32()},
+        {"mouse_id": pa.string()},
+        {"bodypart": pa.binary()},
+        {"x": pa.string()},
+        {"y": pa.int32()},
+    ],
+    ids=str,
+)
+def test_a_column_of_another_type_is_named(tmp_path, types):
+    ((column, kind),) = types.items()
+    content = table([0, 1], [1, 1], ["nose", "nose"], [1, 2], [1, 2], types=types)
+    with pytest.raises(FileError) as caught:
+        read(tmp_path, content)
+    assert str(tmp_path / "1.parquet") in str(caught.value)
+    assert f"{kind} in column '{column}'" in str(caught.value)
+    assert str(tmp_path) not in caught.value.reason
+
+
+@pytest.mark.parametrize("column", ["video_frame", "mouse_id", "bodypart", "x", "y"])
+def test_a_missing_column_is_named(tmp_path, column):
+    with pytest.raises(FileError, match=f"no column '{column}'"):
+        read(tmp_path, rows(walk()).drop_columns([column]))
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    content = rows(walk(4))
+    with pytest.raises(FileError, match="2 columns 'x'"):
+        read(tmp_path, content.append_column("x", content["y"]))
+
+
+def test_other_columns_do_not_disturb(tmp_path):
+    content = rows(walk())
+    nested = pa.array([{"a": "z", "b": "y"}] * content.num_rows)
+    tracking, _ = read(tmp_path, content.add_column(0, "more", nested))
+    assert close_to(walk(), tracking)
+
+
+def one_point(frame=0, mouse=1):
+    many = 10
+    return table(
+        [*range(many), frame], [1] * many + [mouse], ["nose"] * (many + 1), [1] * 11, [1] * 11,
+        types={"video_frame": pa.int64(), "mouse_id": pa.int64()},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (one_point(frame=-1), "video_frame -1 is negative"),
+        (one_point(frame=2**62), "runs from 0 to 4611686018427387904 but there are only 11 rows"),
+        (one_point(frame=2_000_000_000), "correct the frame numbers"),
+        (one_point(mouse=5), "mouse_id 5 is outside 1 to 4"),
+        (one_point(mouse=0), "mouse_id 0 is outside 1 to 4"),
+        (one_point(mouse=-(2**62)), "is outside 1 to 4"),
+        (table([], [], [], [], []), "has no rows"),
+        (table([1], [1], ["nose"], [np.nan], [1.0]), "every position is missing"),
+        (table([None], [1], ["nose"], [1.0], [1.0]), "every position is missing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_impossible_content_is_refused(tmp_path, content, message, statistics):
+    with pytest.raises(FileError, match=message):
+        read(tmp_path, content, write_statistics=statistics)
+
+
+def test_a_sparse_long_recording_is_not_refused(tmp_path):
+    content = table([0, 5_000_000], [1, 1], ["nose"] * 2, [1, 2], [1, 2])
+    tracking, findings = read(tmp_path, content)
+    assert tracking.frames == 5_000_001
+    assert findings == {"untracked_frames": 4_999_999}
+
+
+def test_a_missing_file_a_folder_and_a_file_of_another_kind(tmp_path):
+    with pytest.raises(MissingFileError, match="there is no tracking file"):
+        read_tracking(tmp_path / "none.parquet")
+    for path, content in (
+        (tmp_path / "empty.parquet", b""),
+        (tmp_path / "text.parquet", b"a,b\n1,2\n"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match="cannot be read") as caught:
+            read_tracking(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) not in caught.value.reason
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(FileError, match="cannot be read"):
+        read_tracking(tmp_path / "folder.parquet")
+    with pytest.raises(FileError, match="cannot be read"):
+        read_tracking(tmp_path / ("x" * 300 + ".parquet"))
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    whole = write_parquet(tmp_path / "whole.parquet", rows(walk(300))).read_bytes()
+    path = tmp_path / "part.parquet"
+    for length in np.linspace(1, len(whole) - 1, 20).astype(int):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FileError, match="cannot be read"):
+            read_tracking(path)
+
+
+def test_damage_never_ends_in_a_traceback(tmp_path):
+    whole = bytearray(write_parquet(tmp_path / "whole.parquet", rows(walk(200))).read_bytes())
+    draw = np.random.default_rng(1)
+    path = tmp_path / "damaged.parquet"
+    outcomes = set()
+    for _ in range(200):
+        damaged = whole.copy()
+        for place in draw.integers(0, len(whole), 3):
+            damaged[place] ^= 1 << int(draw.integers(8))
+        path.write_bytes(damaged)
+        try:
+            read_tracking(path)
+            outcomes.add("read")
+        except FileError:
+            outcomes.add("refused")
+    assert "refused" in outcomes
+
+
+def test_points_where_no_mouse_can_be_are_tracking_failures(tmp_path):
+    pixels = walk(200)
+    clean, _ = read(tmp_path, rows(pixels))
+    spoilt = pixels.copy()
+    spoilt[17, 1, 2] = [1e7, 0]
+    spoilt[18, 0, 1] = [300, -9e8]
+    tracking, findings = read(tmp_path, rows(spoilt))
+    assert findings == {"stray": 2}
+    assert not tracking.valid[17, 1, 2]
+    assert not tracking.valid[18, 0, 1]
+    assert tracking.step == pytest.approx(clean.step, rel=0.1)
+
+
+def test_a_mouse_far_from_the_others_is_no_tracking_failure(tmp_path):
+    pixels = walk(200)
+    pixels[:, 1] += 40 * 60 / 2  # body lengths of about 61 pixels
+    _, findings = read(tmp_path, rows(pixels))
+    assert findings == {}
+
+
+def test_without_two_keypoints_together_nothing_is_taken_for_stray(tmp_path):
+    content = table([0, 1, 2], [1, 1, 1], ["nose"] * 3, [0, 1, 1e8], [0, 0, 0])
+    tracking, findings = read(tmp_path, content)
+    assert findings == {}
+    assert tracking.valid.all()
+
+
+def test_coinciding_keypoints_do_not_make_all_else_stray(tmp_path):
+    pixels = np.broadcast_to(np.arange(30.0)[:, None, None, None], (30, 1, 3, 2))
+    _, findings = read(tmp_path, rows(pixels, keypoints=KEYPOINTS[:3]))
+    assert findings == {}
+
+
+def test_a_body_length_seen_only_now_and_then_still_protects_the_step(tmp_path):
+    """Sampled frames hold single keypoints only; the few with two are found all the same."""
+    pixels = walk(100_000, mice=1, keypoints=2)
+    pixels[:, :, 1] = np.nan
+    pixels[777, :, 1] = pixels[777, :, 0] + 10
+    pixels[5, 0, 0] = 1e8
+    _, findings = read(tmp_path, rows(pixels, keypoints=KEYPOINTS[:2]))
+    assert findings == {"stray": 1, "untracked_frames": 1}
