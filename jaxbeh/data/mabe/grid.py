@@ -19,7 +19,7 @@ some 14 million cells in all."""
 
 
 class PointGrid:
-    """Positions by frame, mouse and keypoint, growing to hold what comes.
+    """Positions by frame, mouse and keypoint; mice and keypoints are added as they come.
 
     Attributes:
         xy: `[2, t, m, k]` pixels, NaN where no row has been.
@@ -28,30 +28,32 @@ class PointGrid:
         keypoints: one name an entry of axis k, in no particular order.
     """
 
-    def __init__(self, path: Path, rows: int, dtype: DTypeLike) -> None:
-        """Begin without cells.
+    def __init__(
+        self, path: Path, frames: tuple[int, int] | None, rows: int, dtype: DTypeLike
+    ) -> None:
+        """Begin without mice and keypoints.
 
         Args:
             path: the file, for messages.
+            frames: its first and last frame, `None` if it has none.
             rows: how many rows it has, which bounds the number of cells.
             dtype: of the positions.
-        """
-        self._path, self._rows = path, rows
-        self.xy: NDArray[np.floating[Any]] = np.empty((2, 0, 0, 0), dtype)
-        self.first_frame, self.first_mouse = 0, 0
-        self.keypoints: list[str] = []
-
-    def cover(
-        self, frames: tuple[int, int], mice: tuple[int, int], keypoints: Sequence[str]
-    ) -> None:
-        """Have cells for these frames and mice (first and last of each) and these keypoints.
 
         Raises:
-            FileError: a frame number is negative, a mouse id has no slot, or the cells would be too
-                many for the rows.
+            FileError: a frame number is negative.
         """
-        if frames[0] < 0:
-            raise FileError(self._path, f"video_frame {frames[0]} is negative; frames count from 0")
+        self._path, self._rows = path, rows
+        self.first_frame, self._last_frame = frames or (0, -1)
+        if self.first_frame < 0:
+            raise FileError(
+                path, f"video_frame {self.first_frame} is negative; frames count from 0"
+            )
+        self.first_mouse = 1
+        self.keypoints: list[str] = []
+        self.xy: NDArray[np.floating[Any]] = np.empty((2, 0, 0, 0), dtype)
+
+    def _cover(self, mice: tuple[int, int], keypoints: Sequence[str]) -> None:
+        """Have cells for these mice, first to last, and these keypoints."""
         for mouse in mice:
             if not 1 <= mouse <= MOUSE_SLOTS:
                 raise FileError(
@@ -61,32 +63,25 @@ class PointGrid:
                 )
         old = self.xy
         if old.size:
-            last = self.first_frame + old.shape[1] - 1, self.first_mouse + old.shape[2] - 1
-            frames = min(frames[0], self.first_frame), max(frames[1], last[0])
-            mice = min(mice[0], self.first_mouse), max(mice[1], last[1])
-        new_names = sorted(set(keypoints).difference(self.keypoints))
-        shape = (
-            2,
-            frames[1] - frames[0] + 1,
-            mice[1] - mice[0] + 1,
-            len(self.keypoints) + len(new_names),
-        )
+            last = self.first_mouse + old.shape[2] - 1
+            mice = min(mice[0], self.first_mouse), max(mice[1], last)
+        added = sorted(set(keypoints).difference(self.keypoints))
+        frames, width = self._last_frame - self.first_frame + 1, len(self.keypoints) + len(added)
+        shape = (2, frames, mice[1] - mice[0] + 1, width)
         if shape == old.shape:
             return
         if shape[1] * shape[2] * shape[3] > CELLS_PER_ROW * self._rows + SPARE_CELLS:
             raise FileError(
                 self._path,
-                f"video_frame runs from {frames[0]} to {frames[1]} but there are only "
-                f"{self._rows} rows; correct the frame numbers",
+                f"video_frame runs from {self.first_frame} to {self._last_frame} but there are "
+                f"only {self._rows} rows; correct the frame numbers",
             )
         self.xy = np.full(shape, np.nan, old.dtype)
         if old.size:
-            frame, mouse = self.first_frame - frames[0], self.first_mouse - mice[0]
-            self.xy[
-                :, frame : frame + old.shape[1], mouse : mouse + old.shape[2], : old.shape[3]
-            ] = old
-        self.first_frame, self.first_mouse = frames[0], mice[0]
-        self.keypoints += new_names
+            mouse = self.first_mouse - mice[0]
+            self.xy[:, :, mouse : mouse + old.shape[2], : old.shape[3]] = old
+        self.first_mouse = mice[0]
+        self.keypoints += added
 
     def place(
         self,
@@ -100,7 +95,7 @@ class PointGrid:
         """Put each row's position into its cell, over what is there; the last row wins.
 
         Args:
-            frames: `[n]`, n ≥ 1, the file's frame numbers.
+            frames: `[n]`, n ≥ 1, the file's frame numbers, within those that it was made for.
             mice: `[n]`, the file's mouse ids.
             codes: `[n]`, indices into `names`.
             names: body parts.
@@ -108,11 +103,9 @@ class PointGrid:
             y: `[n]`, pixels.
 
         Raises:
-            FileError: as for `cover`.
+            FileError: a mouse id has no slot, or the cells would be too many for the rows.
         """
-        self.cover(
-            (int(frames.min()), int(frames.max())), (int(mice.min()), int(mice.max())), names
-        )
+        self._cover((int(mice.min()), int(mice.max())), names)
         column = {name: index for index, name in enumerate(self.keypoints)}
         cell = frames.astype(np.int64)
         cell -= self.first_frame

@@ -94,7 +94,7 @@ def open_parquet(
         FileError: a column is missing, there twice, or of another type (where there are rows: an
             empty table's columns have the type that its writer happened to give them).
     """
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
     schema = file.schema_arrow
     for name, fits in columns.items():
         found = schema.get_all_field_indices(name)
@@ -115,4 +115,4 @@ def open_parquet(
     if not dictionaries:
         return file
     file.close()
-    return pq.ParquetFile(path, read_dictionary=list(dictionaries))
+    return pq.ParquetFile(path, read_dictionary=list(dictionaries), page_checksum_verification=True)

@@ -1,4 +1,4 @@
-"""One long tracking table → packed int16 counts, in one pass and without sorting."""
+"""One long tracking table → packed int16 counts, by one scatter and without sorting."""
 
 import hashlib
 import json
@@ -76,8 +76,7 @@ def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
         if not total:
             raise FileError(path, "the tracking file has no rows")
         kinds = [file.schema_arrow.field(axis).type.to_pandas_dtype() for axis in ("x", "y")]
-        grid = PointGrid(path, total, np.result_type(*kinds))
-        extent = _extent(file)
+        grid = PointGrid(path, _frames(file), total, np.result_type(*kinds))
         for batch in file.iter_batches(BATCH_ROWS, columns=list(_COLUMNS)):
             kept = _with_ids(batch)
             unplaced += batch.num_rows - kept.num_rows
@@ -88,8 +87,6 @@ def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
             )
             part = kept.column("bodypart")
             names = part.dictionary.to_pylist()
-            if not placed and extent is not None:
-                grid.cover(*extent, names)
             if not (_in_range(x).all() and _in_range(y).all()):
                 # Infinity marks a cell that had a row without a position, until rows are counted.
                 lost = ~(_in_range(x) & _in_range(y))
@@ -103,40 +100,19 @@ def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
     return grid, {"unplaced": unplaced, "missing": missing, "repeated": placed - filled}
 
 
-def _extent(file: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """First and last frame and mouse, so that the grid has its size at once.
+def _frames(file: Any) -> tuple[int, int] | None:
+    """First and last frame, by a look through their column alone; `None` if all are null.
 
-    The file's own statistics say, or, without them, a look through the two columns. It is a hint:
-    where it is wrong, the grid grows.
-
-    Returns:
-        `None` if all values are null.
+    The footer's statistics would say so at once, but pyarrow ends the process when it is asked for
+    the statistics of a damaged file.
     """
-    extents = []
-    for name in ("video_frame", "mouse_id"):
-        limits = _stated_limits(file.metadata, name)
-        if limits is None:
-            limits = []
-            for batch in file.iter_batches(BATCH_ROWS, columns=[name]):
-                column = batch.column(0).drop_null()
-                if len(column):
-                    limits += [int(_numbers(column).min()), int(_numbers(column).max())]
-        if not limits:
-            return None
-        extents.append((min(limits), max(limits)))
-    return extents[0], extents[1]
-
-
-def _stated_limits(metadata: Any, name: str) -> list[int] | None:
-    """Each row group's least and greatest value of a column of integers, if all say so."""
     limits: list[int] = []
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            if column.path_in_schema == name:
-                if column.statistics is None or not column.statistics.has_min_max:
-                    return None
-                limits += [int(column.statistics.min), int(column.statistics.max)]
-    return limits
+    for batch in file.iter_batches(BATCH_ROWS, columns=["video_frame"]):
+        column = batch.column(0).drop_null()
+        if len(column):
+            values = _numbers(column)
+            limits += [int(values.min()), int(values.max())]
+    return (min(limits), max(limits)) if limits else None
 
 
 def _with_ids(batch: Any) -> Any:
