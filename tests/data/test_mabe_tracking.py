@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mabe_folder import KEYPOINTS, rows, table, walk, write_parquet
 
+from jaxbeh.data.mabe import stray
+from jaxbeh.data.mabe import tracking as tracking_module
 from jaxbeh.data.mabe.parquet import FileError, MissingFileError
 from jaxbeh.data.mabe.quantise import quantise
 from jaxbeh.data.mabe.tracking import read_tracking
@@ -200,6 +202,18 @@ def test_a_mouse_and_a_keypoint_without_any_position_are_left_out(tmp_path):
     tracking, _ = read(tmp_path, table(*content.values()))
     assert (tracking.mice, tracking.keypoints) == ((1, 3), ("ear_left", "ear_right", "tail_base"))
     assert close_to(pixels[:, [0, 2]][:, :, [0, 1, 3]], tracking)
+
+
+def test_mice_and_keypoints_that_come_late_find_their_place(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking_module, "BATCH_ROWS", 7)
+    pixels = walk(60, mice=4)
+    pixels[:20, [0, 3]] = np.nan
+    pixels[:40, 0] = np.nan
+    pixels[:30, :, :2] = np.nan
+    tracking, findings = read(tmp_path, rows(pixels), row_group_size=11)
+    assert (tracking.mice, tracking.keypoints) == ((1, 2, 3, 4), KEYPOINTS)
+    assert close_to(pixels, tracking)
+    assert findings == {}
 
 
 def test_the_last_of_repeated_rows_wins_and_is_counted(tmp_path):
@@ -409,9 +423,10 @@ def test_coinciding_keypoints_do_not_make_all_else_stray(tmp_path):
     assert findings == {}
 
 
-def test_a_body_length_seen_only_now_and_then_still_protects_the_step(tmp_path):
+def test_a_body_length_seen_only_now_and_then_still_protects_the_step(tmp_path, monkeypatch):
     """Sampled frames hold single keypoints only; the few with two are found all the same."""
-    pixels = walk(100_000, mice=1, keypoints=2)
+    monkeypatch.setattr(stray, "_SAMPLE", 64)
+    pixels = walk(1000, mice=1, keypoints=2)
     pixels[:, :, 1] = np.nan
     pixels[777, :, 1] = pixels[777, :, 0] + 10
     pixels[5, 0, 0] = 1e8
