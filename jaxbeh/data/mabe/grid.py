@@ -73,8 +73,9 @@ class PointGrid:
         if shape[1] * shape[2] * shape[3] > CELLS_PER_ROW * self._rows + SPARE_CELLS:
             raise FileError(
                 self._path,
-                f"video_frame runs from {self.first_frame} to {self._last_frame} but there are "
-                f"only {self._rows} rows; correct the frame numbers",
+                f"frames {self.first_frame} to {self._last_frame}, {shape[2]} mice and {width} "
+                f"body parts are far more than its {self._rows} rows; correct the frame numbers "
+                f"or the names",
             )
         self.xy = np.full(shape, np.nan, old.dtype)
         if old.size:
