@@ -1,12 +1,13 @@
 """Where the commands print, and how tables look."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 """Results and progress."""
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)

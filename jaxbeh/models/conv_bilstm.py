@@ -69,8 +69,11 @@ class ConvBiLSTM(nn.Module):
             x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(
                 x, mask=mask[..., None]
             )
-            x = drop(nn.relu(x))
-            x, mask = _max_pool(x, mask)
+            # One dropout mask for the two frames of a pooled step, which is dropout behind the
+            # pooling. Masks of their own would raise the mean of the maximum in training only, and
+            # the running statistics of the next BatchNorm would be those of other inputs.
+            x, mask = _max_pool(nn.relu(x), mask)
+            x = drop(x)
         x = nn.Dense(self.hidden)(x)
         x, steps = jnp.swapaxes(x, 0, 1), mask.T
         for layer in range(self.lstm_layers):

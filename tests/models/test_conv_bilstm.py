@@ -1,0 +1,183 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxbeh.config import load_config
+from jaxbeh.models import Inputs, build
+from jaxbeh.models.conv_bilstm import ShiftedConv, _interpolation, _max_pool, _upsample
+from jaxbeh.models.recurrence import BidirectionalLSTM
+
+
+def inputs(flat, mask=None):
+    batch, time = flat.shape[:2]
+    return Inputs(
+        flat=jnp.asarray(flat, jnp.float32),
+        points=jnp.zeros((batch, time, 4, 18, 2)),
+        points_valid=jnp.zeros((batch, time, 4, 18), bool),
+        mask=jnp.ones((batch, time), bool) if mask is None else jnp.asarray(mask),
+    )
+
+
+def small(features=5, length=40, seed=0):
+    config = load_config("debug", ["model.channels=[6, 7, 8]", "model.hidden=9"])
+    model = build(config.model, 4)
+    draw = np.random.default_rng(seed)
+    flat = draw.normal(size=(3, length, features)).astype(np.float32)
+    variables = model.init(jax.random.key(seed), inputs(flat), train=False)
+    # Statistics of some data, as after training: zeros and ones would hide mistakes.
+    stats = jax.tree.map(lambda leaf: leaf + 0.3, variables["batch_stats"])
+    return model, {"params": variables["params"], "batch_stats": stats}, flat
+
+
+def count(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def test_v6_has_the_parameters_of_the_formula():
+    config = load_config("v6")
+    model = build(config.model, len(config.classes))
+    shapes = jax.eval_shape(
+        lambda key: model.init(key, inputs(np.zeros((1, 100, 288))), train=False), jax.random.key(0)
+    )
+    convolutions = sum(3 * i * o + o + 2 * o for i, o in [(288, 64), (64, 128), (128, 256)])
+    lstm = sum(2 * (i + 256 + 1) * 4 * 256 for i in (256, 512))
+    dense = (256 + 1) * 256 + (512 + 1) * 256 + (256 + 1) * 4
+    assert count(shapes["params"]) == convolutions + lstm + dense == 3_003_204
+
+
+@settings(max_examples=6)
+@given(st.integers(1, 39), st.booleans(), st.integers(0, 2**31))
+def test_what_stands_in_padding_changes_no_valid_frame(valid, train, seed):
+    model, variables, flat = small()
+    mask = np.ones((3, 40), bool)
+    mask[1, valid:] = False
+    other = flat.copy()
+    other[1, valid:] = np.random.default_rng(seed).normal(0, 50, other[1, valid:].shape)
+
+    def run(values):
+        logits = model.apply(
+            variables,
+            inputs(values, mask),
+            train=train,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(3)},
+        )
+        return logits[0], logits[1]
+
+    (one, stats), (two, other_stats) = run(flat), run(other)
+    np.testing.assert_array_equal(np.asarray(one)[mask], np.asarray(two)[mask])
+    for left, right in zip(jax.tree.leaves(stats), jax.tree.leaves(other_stats), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_a_padding_row_changes_nothing_in_the_batch():
+    model, variables, flat = small()
+    extra = np.concatenate([flat, np.full((1, 40, 5), 9.0, np.float32)])
+    mask = np.ones((4, 40), bool)
+    mask[3] = False
+    apply = lambda data, shown: model.apply(  # noqa: E731  # twice the same call
+        variables,
+        inputs(data, shown),
+        train=True,
+        mutable=["batch_stats"],
+        rngs={"dropout": jax.random.key(0)},
+    )
+    _, alone = apply(flat, None)
+    _, padded = apply(extra, mask)
+    for left, right in zip(jax.tree.leaves(alone), jax.tree.leaves(padded), strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
+
+
+def test_without_padding_it_is_the_plain_network():
+    model, variables, flat = small()
+    params, stats = variables["params"], variables["batch_stats"]
+
+    def plain(x):
+        for layer in range(3):
+            p, n, s = (
+                params[f"ShiftedConv_{layer}"],
+                params[f"BatchNorm_{layer}"],
+                stats[f"BatchNorm_{layer}"],
+            )
+            padded = np.pad(x, ((0, 0), (1, 1), (0, 0)))
+            x = (
+                sum(padded[:, i : i + x.shape[1]] @ np.asarray(p["kernel"][i]) for i in range(3))
+                + p["bias"]
+            )
+            x = (x - s["mean"]) / np.sqrt(np.asarray(s["var"]) + 1e-5) * n["scale"] + n["bias"]
+            x = np.maximum(np.asarray(x), 0)
+            half = x.shape[1] // 2
+            x = x[:, : 2 * half].reshape(len(x), half, 2, -1).max(2)
+        x = x @ np.asarray(params["Dense_0"]["kernel"]) + params["Dense_0"]["bias"]
+        for layer in range(2):
+            p = params[f"BidirectionalLSTM_{layer}"]
+            x = np.concatenate(
+                [lstm(np.asarray(x), p, 0), lstm(np.asarray(x)[:, ::-1], p, 1)[:, ::-1]], -1
+            )
+        # Upsampling first, the head's product after it: the order that the network replaces.
+        x = np.stack([np.asarray(jax.image.resize(one, (40, x.shape[2]), "linear")) for one in x])
+        x = np.maximum(x @ np.asarray(params["Dense_1"]["kernel"]) + params["Dense_1"]["bias"], 0)
+        return x @ np.asarray(params["Dense_2"]["kernel"]) + params["Dense_2"]["bias"]
+
+    def lstm(x, p, direction):
+        sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731  # a formula
+        kernel, bias = np.asarray(p["kernel"][direction]), np.asarray(p["bias"][direction])
+        recurrent = np.asarray(p["step"]["recurrent"][direction])
+        h = c = np.zeros((len(x), recurrent.shape[0]))
+        outputs = []
+        for t in range(x.shape[1]):
+            i, f, g, o = np.split(x[:, t] @ kernel + bias + h @ recurrent, 4, -1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+            outputs.append(h)
+        return np.stack(outputs, 1)
+
+    found = model.apply(variables, inputs(flat), train=False)
+    np.testing.assert_allclose(found, plain(flat), rtol=2e-4, atol=2e-5)
+
+
+def test_the_backward_direction_starts_at_the_last_valid_step():
+    layer = BidirectionalLSTM(6)
+    x = jax.random.normal(jax.random.key(0), (9, 2, 4))
+    mask = jnp.ones((9, 2), bool).at[5:, 1].set(False)
+    variables = layer.init(jax.random.key(1), x, mask)
+    found = layer.apply(variables, x, mask)
+    short = layer.apply(variables, x[:5, 1:], jnp.ones((5, 1), bool))
+    np.testing.assert_allclose(found[:5, 1:], short, rtol=1e-6)
+
+
+def test_the_shifted_convolution_is_a_convolution():
+    x = jax.random.normal(jax.random.key(0), (2, 11, 5))
+    conv = ShiftedConv(7)
+    variables = conv.init(jax.random.key(1), x)
+    wanted = jax.lax.conv_general_dilated(
+        x, variables["params"]["kernel"], (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
+    )
+    np.testing.assert_allclose(conv.apply(variables, x), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "length"), [(12, 100), (3, 8), (1, 8), (5, 5)])
+def test_upsampling_equals_half_pixel_interpolation_and_its_weights_sum_to_one(steps, length):
+    weights = _interpolation(steps, length)
+    np.testing.assert_allclose(weights.sum(1), 1.0, atol=1e-6)
+    x = jax.random.normal(jax.random.key(0), (2, steps, 3))
+    wanted = jax.image.resize(x, (2, length, 3), "linear")
+    found = _upsample(x, jnp.ones((2, steps), bool), length)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_upsampling_clamps_at_the_last_valid_step():
+    x = jnp.arange(12, dtype=jnp.float32)[None, :, None]
+    found = _upsample(x, jnp.arange(12)[None] < 5, 100)[0, :, 0]
+    np.testing.assert_allclose(found[41:], 4.0)
+    np.testing.assert_allclose(found[:35], _upsample(x, jnp.ones((1, 12), bool), 100)[0, :35, 0])
+
+
+def test_a_pooled_step_is_valid_if_any_of_its_frames_is():
+    x = jnp.ones((1, 7, 1)).at[0, 3].set(99.0)
+    pooled, mask = _max_pool(x, jnp.arange(7)[None] < 3)
+    assert list(mask[0]) == [True, True, False]
+    assert list(pooled[0, :, 0]) == [1.0, 1.0, 0.0]
