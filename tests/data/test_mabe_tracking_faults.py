@@ -72,7 +72,7 @@ def one_point(frame=0, mouse=1):
         (one_point(frame=-1), "video_frame -1 is negative"),
         (
             one_point(frame=2**62),
-            "frames 0 to 4611686018427387904, 1 mice and 1 body parts are far more than its 11 rows",
+            "frames 0 to 4611686018427387904, 1 mice and 1 body parts are far more than",
         ),
         (one_point(frame=2_000_000_000), "correct the frame numbers or the names"),
         (one_point(mouse=5), "mouse_id 5 is outside 1 to 4"),
