@@ -57,7 +57,7 @@ class Act:
 
 def _sniff(part: Part) -> Act:
     return Act(
-        stance="nose", part=part, target_speed=(0.0, 3.0), bob=0.32, hertz=(5.0, 8.0), on=(0.5, 1.4)
+        stance="nose", part=part, target_speed=(0.0, 3.0), bob=0.5, hertz=(5.0, 8.0), on=(0.5, 1.4)
     )
 
 
@@ -71,21 +71,21 @@ ACTS: dict[str, Act] = {
     "approach": Act(stance="towards", agent_speed=(13.0, 22.0)),
     "follow": Act(stance="behind", agent_speed=(10.0, 16.0), target_speed=(7.0, 12.0)),
     # mating
-    "mount": Act(stance="over", thrust=0.34, hertz=(4.0, 6.5), target_speed=(0.0, 1.5)),
-    "attemptmount": Act(stance="over", thrust=0.34, hertz=(4.0, 6.5), target_speed=(0.0, 3.0)),
-    "intromit": Act(stance="over", thrust=0.5, hertz=(2.2, 3.2), on=(1.5, 3.0)),
+    "mount": Act(stance="over", thrust=0.55, hertz=(4.0, 6.5), target_speed=(0.0, 1.5)),
+    "attemptmount": Act(stance="over", thrust=0.55, hertz=(4.0, 6.5), target_speed=(0.0, 3.0)),
+    "intromit": Act(stance="over", thrust=0.8, hertz=(2.2, 3.2), on=(1.5, 3.0)),
     # aggressive
-    "attack": Act(stance="over", shake=0.5, orbit=2.0, on=(0.4, 1.2), agent_speed=(10.0, 20.0)),
+    "attack": Act(stance="over", shake=0.8, orbit=2.0, on=(0.4, 1.2), agent_speed=(10.0, 20.0)),
     "chase": Act(stance="behind", agent_speed=(32.0, 45.0), target_speed=(22.0, 34.0), flees=True),
     "chaseattack": Act(
         stance="behind",
         agent_speed=(35.0, 48.0),
         target_speed=(22.0, 34.0),
         flees=True,
-        shake=0.4,
+        shake=0.65,
     ),
     # labelled by some labs, background for scene classes
-    "allogroom": Act(stance="nose", part="flank", bob=0.25, hertz=(2.2, 3.0), on=(1.0, 2.5)),
+    "allogroom": Act(stance="nose", part="flank", bob=0.4, hertz=(2.2, 3.0), on=(1.0, 2.5)),
     "disengage": Act(stance="away", agent_speed=(6.0, 11.0)),
     "avoid": Act(stance="away", agent_speed=(10.0, 16.0)),
     "escape": Act(stance="away", agent_speed=(24.0, 34.0)),
@@ -109,12 +109,12 @@ class IdleAct:
 
 
 IDLE_ACTS: dict[str, IdleAct] = {
-    "roam": IdleAct(0.30, 2.2, 4.5, _ROAM),
-    "dash": IdleAct(0.10, 1.2, 2.4, _DASH),
-    "sit": IdleAct(0.20, 1.6, 3.8, _SIT),
-    "lie": IdleAct(0.20, 1.8, 4.5, _LIE),
-    "queue": IdleAct(0.10, 1.2, 2.5, Act(stance="behind")),
-    "pass": IdleAct(0.10, 1.5, 3.0, Act(stance="past", agent_speed=(13.0, 24.0))),
+    "roam": IdleAct(0.40, 2.2, 4.5, _ROAM),
+    "dash": IdleAct(0.15, 1.2, 2.4, _DASH),
+    "sit": IdleAct(0.15, 1.6, 3.8, _SIT),
+    "lie": IdleAct(0.15, 1.8, 4.5, _LIE),
+    "queue": IdleAct(0.075, 1.2, 2.5, Act(stance="behind")),
+    "pass": IdleAct(0.075, 1.5, 3.0, Act(stance="past", agent_speed=(13.0, 24.0))),
 }
 """What looks like the above and is not. Lying together is what labs with `huddle` write down for
 both mice."""
