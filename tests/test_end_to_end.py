@@ -1,0 +1,150 @@
+"""A whole run as a user has it: synthesize, train, kill, resume, evaluate, submission."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from jaxbeh.metrics.mabe import score
+from tests.conftest import ROOT
+
+TRAIN = ("-m", "jaxbeh.train", "--config", "debug", "--set", "window.train_stride=50")
+
+
+@pytest.fixture(scope="module")
+def mice(tmp_path_factory, python) -> Path:
+    folder = tmp_path_factory.mktemp("mice") / "collection"
+    made = python("-m", "jaxbeh.synthesize", "--out", folder, "--videos", 3, "--frames", 1500)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(mice, tmp_path_factory, python) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    trained = python(*TRAIN, "--data", mice, "--run", run)
+    assert trained.returncode == 0, trained.stderr
+    assert "62,236 parameters" in trained.stdout
+    return run
+
+
+def lines(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_seconds(run: Path) -> list[dict]:
+    return [{key: line[key] for key in line if key != "seconds"} for line in lines(run)]
+
+
+def start(mice: Path, run: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", *TRAIN, "--data", str(mice), "--run", str(run)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_epoch(run: Path, process: subprocess.Popen) -> None:
+    for _ in range(1200):
+        if (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text():
+            return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    raise AssertionError("no epoch in a minute")
+
+
+def test_the_run_folder_is_complete(straight, mice):
+    assert {"config.yaml", "split.json", "slots.json", "run.json"} <= {
+        path.name for path in straight.iterdir()
+    }
+    split = json.loads((straight / "split.json").read_text())
+    ids = pd.read_csv(mice / "train.csv", dtype=str)["video_id"]
+    assert sorted(split["train"] + split["validation"]) == sorted(ids)
+    record = json.loads((straight / "run.json").read_text())
+    assert record["parameters"] == 62_236
+    assert {"epoch", "train_loss", "val_loss", "val_macro_f1", "val_f1", "learning_rate"} <= set(
+        lines(straight)[0]
+    )
+    assert [line["epoch"] for line in lines(straight)] == [1, 2, 3]
+    assert all(len(line["state_sha256"]) == 64 for line in lines(straight))
+    assert set(lines(straight)[0]["val_f1"]) == {"background", "social", "mating", "aggressive"}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_killed_and_continued_ends_in_the_same_bits(how, mice, straight, tmp_path, python):
+    run = tmp_path / "run"
+    process = start(mice, run)
+    wait_for_epoch(run, process)
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=60)
+    if how is signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    elif process.returncode:  # else the signal came after the last step
+        assert process.returncode == 128 + how, output
+        assert "the same command continues" in output
+    before = (run / "metrics.jsonl").read_bytes()
+    resumed = python(*TRAIN, "--data", mice, "--run", run)
+    assert resumed.returncode == 0, resumed.stderr
+    assert without_seconds(run) == without_seconds(straight)
+    kept = before.splitlines(keepends=True)[:1]
+    if how is not signal.SIGKILL:
+        assert (run / "metrics.jsonl").read_bytes().startswith(b"".join(kept))
+
+
+def test_a_finished_run_says_so_and_other_settings_are_refused(straight, mice, python):
+    again = python(*TRAIN, "--data", mice, "--run", straight)
+    assert again.returncode == 0
+    assert "is finished already" in again.stdout
+    other = python(*TRAIN, "--data", mice, "--run", straight, "--set", "training.epochs=4")
+    assert other.returncode == 1
+    assert "training.epochs" in other.stderr
+    assert "--run OTHER" in other.stderr
+    assert "--init-from" in other.stderr
+
+
+def test_a_new_run_starts_from_the_weights_of_another(straight, mice, tmp_path, python):
+    run = tmp_path / "run"
+    words = (*TRAIN, "--data", mice, "--run", run, "--set", "training.epochs=1")
+    made = python(*words, "--init-from", straight)
+    assert made.returncode == 0, made.stderr
+    assert lines(run)[0]["train_loss"] < lines(straight)[0]["train_loss"]
+
+
+def test_evaluation_scores_and_writes_a_valid_submission(straight, mice, tmp_path, python):
+    target = tmp_path / "deep" / "submission.csv"
+    done = python("-m", "jaxbeh.evaluate", "--run", straight, "--submission", target)
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads((straight / "evaluation.json").read_text())
+    assert set(evaluation) == {"macro_f1", "accuracy", "f1", "official_f", "videos", "frames"}
+    assert evaluation["videos"] == 1
+    assert 0 < evaluation["macro_f1"] <= 1
+    submission = pd.read_csv(target, dtype={"video_id": str})
+    assert list(submission.columns) == [
+        "row_id",
+        "video_id",
+        "agent_id",
+        "target_id",
+        "action",
+        "start_frame",
+        "stop_frame",
+    ]
+    solution = pd.read_csv(mice / "solution.csv", dtype={"video_id": str})
+    assert 0 <= score(solution, submission) <= 1
+    assert set(submission["video_id"]) <= set(solution["video_id"])
+    # No class is an action of the challenge: the original named classes, and scored 0.
+    assert not set(submission["action"]) & {"social", "mating", "aggressive", "background"}
+
+
+def test_evaluation_without_test_videos_says_so(straight, mice, python):
+    (mice / "test.csv").rename(mice / "elsewhere.csv")
+    done = python("-m", "jaxbeh.evaluate", "--run", straight, "--data", mice)
+    (mice / "elsewhere.csv").rename(mice / "test.csv")
+    assert done.returncode == 0, done.stderr
+    assert "no submission is written" in done.stdout
