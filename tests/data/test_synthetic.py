@@ -1,5 +1,6 @@
 """The synthetic collections: what holds for every video, and that the same seed gives the same."""
 
+import dataclasses
 import hashlib
 import itertools
 import threading
@@ -25,6 +26,7 @@ from jaxbeh.data.synthetic import (
 from jaxbeh.data.synthetic.acts import ACTS, CLASS_OF, REACTIONS, SELF_ACTS
 from jaxbeh.data.synthetic.collection import content_version
 from jaxbeh.data.synthetic.labs import SEVEN_KEYPOINTS
+from jaxbeh.data.synthetic.video import simulate
 from jaxbeh.data.writer import Video
 from jaxbeh.errors import DataError, SettingsError
 from jaxbeh.synthesize import synthesize as command
@@ -279,11 +281,10 @@ def test_lost_points_are_absent_rows_and_gaps_absent_frames(tmp_path: Path) -> N
     assert incomplete > 0
 
 
-def test_videos_too_short_for_every_class_are_refused(tmp_path: Path) -> None:
-    plan = Plan(videos=3, labs=("Synthetic-LyricalHare",), frames=200)
-    with pytest.raises(DataError, match="200 frames are too few for lab Synthetic-LyricalHare"):
-        synthesize(tmp_path / "c", plan)
-    assert list(tmp_path.iterdir()) == []
+def test_videos_too_short_for_every_class_are_refused() -> None:
+    fast = dataclasses.replace(LABS["Synthetic-LyricalHare"], fps=(1000.0,))
+    with pytest.raises(DataError, match=r"300 frames are too few .* ask for 4000"):
+        simulate(fast, 300, 1, 0, (0,))
 
 
 @pytest.mark.parametrize(

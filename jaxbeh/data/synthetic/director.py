@@ -22,8 +22,9 @@ from jaxbeh.data.synthetic.stances import Placement, draw_placement
 _LONGEST = 6.0
 _SHORTEST = 0.3
 _FULL_LENGTH = 40.0
-_PATIENCE = 4.0
+_PATIENCE = 2.5
 _MEMORY = 8.0
+_PACE = (6.0, 11.0)
 _LAB_IDLE_SHARE = 0.12
 _FAR = 10.0
 _COMES_RUNNING = 0.8
@@ -40,7 +41,8 @@ class Bout:
         act: what it is like.
         agent, target: mice, from 0.
         placement: where exactly the agent goes.
-        agent_speed, target_speed: cm/s.
+        pace: of the agent on its way, cm/s.
+        agent_speed, target_speed: in the act, cm/s.
         duration: seconds, from when it begins.
         hertz: of its rhythm.
         sense: 1 turns to the left, −1 to the right.
@@ -56,6 +58,7 @@ class Bout:
     agent: int
     target: int
     placement: Placement
+    pace: float
     agent_speed: float
     target_speed: float
     duration: float
@@ -181,6 +184,7 @@ class Director:
             agent=agent,
             target=target,
             placement=draw_placement(act, self._mice[agent], self._mice[target], generator),
+            pace=float(generator.uniform(*_PACE)),
             agent_speed=float(generator.uniform(*act.agent_speed)),
             target_speed=float(generator.uniform(*act.target_speed)),
             duration=self.duration(name),

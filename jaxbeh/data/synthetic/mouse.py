@@ -217,7 +217,7 @@ class Mouse:
     def rest(self) -> None:
         """Stay here, looking where it looks."""
         self.wanted_vx = self.wanted_vy = 0.0
-        self.wanted_heading = self.heading + 0.12 * self._sway
+        self.wanted_heading = self.heading + 0.03 * self._sway
 
     def advance(self) -> None:
         """Move on by one step."""

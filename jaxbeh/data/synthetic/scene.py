@@ -262,8 +262,7 @@ class Scene:
         there = spot(act, bout.placement, agent, target)
         carried = (target.vx, target.vy) if act.stance != "past" else (0.0, 0.0)
         if bout.began is None:
-            pace = 8.0 if act.flees else 6.0
-            agent.hold(there.x, there.y, there.heading, carried, pace)
+            agent.hold(there.x, there.y, there.heading, carried, bout.pace)
             return
         if act.stance == "behind" and act.target_speed[1] > 0.0:
             carried = (0.5 * target.vx, 0.5 * target.vy)

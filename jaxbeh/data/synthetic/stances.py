@@ -11,6 +11,8 @@ from jaxbeh.data.synthetic.mouse import Mouse
 _NOSE_GAP = 0.3
 _REACH = 3.5
 _FLANK = 1.3
+_LOOKS = 8
+_ROOM = 2.5
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,12 @@ def draw_placement(
             -(agent.length + target.length) / 2 - gap, float(generator.normal(0.0, 0.8)), 0.0
         )
     if act.stance in {"nose", "towards"}:
-        return _at_body(act.part, agent, target, generator)
+        # With the target at a wall there may be no room; look further round until there is.
+        for attempt in range(_LOOKS):
+            placement = _at_body(act.part, 1.0 + 0.5 * attempt, agent, target, generator)
+            if _has_room(spot(act, placement, agent, target), agent.arena):
+                break
+        return placement
     if act.stance == "past":
         return Placement(0.0, 0.0, 0.0, _beyond(agent, target, generator))
     return Placement(0.0, 0.0, 0.0)
@@ -81,11 +88,19 @@ def spot(act: Act, placement: Placement, agent: Mouse, target: Mouse) -> Spot:
     return Spot(x, y, heading)
 
 
-def _at_body(part: Part, agent: Mouse, target: Mouse, generator: np.random.Generator) -> Placement:
+def _has_room(there: Spot, arena: tuple[float, float]) -> bool:
+    return all(
+        _ROOM < at < size - _ROOM for at, size in zip((there.x, there.y), arena, strict=True)
+    )
+
+
+def _at_body(
+    part: Part, looseness: float, agent: Mouse, target: Mouse, generator: np.random.Generator
+) -> Placement:
     if part == "any":
         parts: tuple[Part, ...] = ("face", "flank", "rear")
         part = parts[generator.integers(3)]
-    spread = float(generator.standard_normal())
+    spread = looseness * float(generator.standard_normal())
     if part == "face":
         return Placement(target.length / 2 + 0.3, 0.0, math.pi + 0.5 * spread)
     if part == "rear":
