@@ -111,6 +111,9 @@ def train_run(
     from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.training.stop import StopRequest
 
+    other = RunFolder(init_from) if init_from else None
+    if other is not None:
+        other.config()  # refuses what is no run before anything is read
     report = ReadingReport()
     root, recordings = open_labelled(data, config, report)
     dataset = build_dataset(recordings, config, report)
@@ -131,9 +134,6 @@ def train_run(
     }
     if folder.exists:
         folder.require_same(config, made_of)
-    other = RunFolder(init_from) if init_from else None
-    if other is not None:
-        other.config()
     assembled = building.assemble(config, dataset)
     shapes = building.template(assembled)
     parameters = building.count_parameters(shapes)

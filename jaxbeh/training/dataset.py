@@ -79,10 +79,11 @@ def build_dataset(
             f"action looked for that belongs to {', '.join(classes.names[1:])}. Give `classes` "
             f"with actions of these videos, such as {_some_actions(recordings)}"
         )
-    train_ids, validation_ids = split_videos(
-        teaching, config.data, config.training.seed, classes, report
-    )
+    # A split file may well name videos that teach nothing; a draw is made among those that do.
+    candidates = recordings if config.data.split_file else teaching
+    sides = split_videos(candidates, config.data, config.training.seed, classes, report)
     of_id = {recording.video_id: recording for recording in teaching}
+    train_ids, validation_ids = ([video for video in side if video in of_id] for side in sides)
     slots = SlotTable.build(
         [name for video in train_ids for name in of_id[video].tracking.keypoints],
         config.data.aliases,

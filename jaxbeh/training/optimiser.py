@@ -1,12 +1,17 @@
 """AdamW under a global-norm clip, its rate warmed up linearly and then cooled along a cosine."""
 
+import jax
 import optax
+from jax.typing import ArrayLike
 
 from jaxbeh.config import OptimizerSettings, ScheduleSettings
 
 
 def learning_rate(
-    optimizer: OptimizerSettings, schedule: ScheduleSettings, steps_per_epoch: int, epochs: int
+    optimizer: OptimizerSettings,
+    schedule_settings: ScheduleSettings,
+    steps_per_epoch: int,
+    epochs: int,
 ) -> optax.Schedule:
     """The rate of each step; the cosine reaches its floor with the run's last step.
 
@@ -14,14 +19,21 @@ def learning_rate(
     or two epochs works. It starts one stair above zero: a first update of nothing is no update.
     """
     total = steps_per_epoch * epochs
-    warmup = max(1, min(round(schedule.warmup_epochs * steps_per_epoch), total // 3))
-    return optax.warmup_cosine_decay_schedule(
+    warmup = max(1, min(round(schedule_settings.warmup_epochs * steps_per_epoch), total // 3))
+    schedule = optax.warmup_cosine_decay_schedule(
         init_value=optimizer.learning_rate / warmup,
         peak_value=optimizer.learning_rate,
         warmup_steps=warmup,
         decay_steps=max(total, warmup + 1),
-        end_value=schedule.final_learning_rate,
+        end_value=schedule_settings.final_learning_rate,
     )
+
+    def rate(step: ArrayLike) -> ArrayLike:
+        # optax mixes integer counts with Python floats, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            return schedule(step)  # type: ignore[no-any-return]  # optax is untyped
+
+    return rate
 
 
 def build(settings: OptimizerSettings, rate: optax.Schedule) -> optax.GradientTransformation:
