@@ -141,13 +141,13 @@ def run(made, config, dataset, folder, epochs_seen=None):
 
 def test_a_small_network_overfits_a_small_collection(tmp_path):
     config, dataset, made = assembled(
-        "training.epochs=60",
+        "training.epochs=150",
         "model.dropout=0.0",
         "model.hidden=24",
         "augmentation.noise=0.0",
         "augmentation.jitter=0",
         "training.patience=null",
-        "training.checkpoint_every=60",
+        "training.checkpoint_every=150",
         "optimizer.learning_rate=1e-2",
     )
     run(made, config, dataset, tmp_path)
