@@ -28,10 +28,11 @@ from sklearn.metrics import f1_score
 from sklearn.neural_network import MLPClassifier
 
 from jaxbeh.collection import open_labelled
-from jaxbeh.config import Config, load_config
+from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, gather
+from jaxbeh.settings import Config
 from jaxbeh.training import assemble as building
 from jaxbeh.training.checkpoints import Checkpoints
 from jaxbeh.training.dataset import Dataset, build_dataset, tiling_windows
@@ -66,7 +67,9 @@ def best_of_v6(config: Config, dataset: Dataset) -> tuple[float, int]:
         assembled = building.assemble(config, dataset)
         snapshot = building.first_snapshot(assembled, dataset)
         checkpoints = Checkpoints(run_folder.checkpoints, print)
-        run = building.run_of(assembled, config, run_folder, snapshot.normaliser, None)
+        run = building.run_of(
+            assembled, config, run_folder, snapshot.normaliser, lambda _: None, None
+        )
         quiet = EpochProgress(Console(quiet=True), config.training.epochs, 0)
         loop = fit(run, snapshot, checkpoints, StopRequest(), quiet)
         checkpoints.close()

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from jaxbeh import __version__
+from jaxbeh.compare import compare
 from jaxbeh.console import err, out
 from jaxbeh.errors import JaxbehError
 from jaxbeh.evaluate import evaluate
@@ -60,4 +61,4 @@ def run_command(command: Callable[..., None]) -> None:
 
 def main() -> None:
     """Run `jaxbeh COMMAND …`."""
-    _call(_application([train, evaluate, synthesize, score]))
+    _call(_application([train, evaluate, synthesize, score, compare]))

@@ -1,21 +1,31 @@
-"""What the commands share: opening a collection by way of the user's cache, and telling."""
+"""What the commands share: the user's cache, opening a collection by way of it, and telling."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from jaxbeh.config import Config
 from jaxbeh.console import out, print_table
 from jaxbeh.data.mabe import read_labelled
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.synthetic import ensure_default
+from jaxbeh.settings import Config
 
 
 def cache_folder() -> Path:
     """The user's cache folder; read files and the synthetic default are kept under it."""
     return user_cache_path("jaxbeh", appauthor=False)
+
+
+def keep_programs() -> None:
+    """Have JAX keep compiled programs in the user's cache, unless it was told a folder already."""
+    import jax
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def open_labelled(
@@ -28,7 +38,17 @@ def open_labelled(
     return data, read_labelled(data, config.data, report, cache_folder() / "tracking")
 
 
-def print_report(report: ReadingReport) -> None:
+@contextmanager
+def reading() -> Iterator[ReadingReport]:
+    """A report to read with, printed at the end, also where reading ends in a refusal."""
+    report = ReadingReport()
+    try:
+        yield report
+    finally:
+        _print_report(report)
+
+
+def _print_report(report: ReadingReport) -> None:
     """Print what reading met and did, if anything."""
     findings = report.findings()
     if findings:

@@ -1,195 +1,16 @@
-"""Settings: frozen, typed and validated; recipes by name, files with a `base`, dotted overrides."""
+"""Settings from YAML and back: recipes by name, files with a `base`, dotted overrides."""
 
 import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from jaxbeh.errors import SettingsError
-
-Name = Annotated[str, Field(min_length=1)]
-Probability = Annotated[float, Field(ge=0, lt=1)]
-
-
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class EventScale(_Block):
-    """A known mistake of one lab's annotations: event frames are multiplied by `factor`."""
-
-    lab: Name
-    fps: float = Field(gt=0, description="only videos of this frame rate, frames a second")
-    factor: float = Field(gt=0)
-
-
-class DataSettings(_Block):
-    """What is read, how it is split, and what stands in for missing metadata."""
-
-    split_file: str | None = Field(
-        None, description="JSON with `train` and `validation` lists of video ids"
-    )
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the videos")
-    default_fps: float = Field(30.0, gt=0, description="frames a second where a video has none")
-    assumed_body_length_cm: float = Field(
-        9.0, gt=0, description="nose to tail base, where a video has no scale"
-    )
-    aliases: dict[Name, Name] = Field(
-        default_factory=dict, description="a file's keypoint name: the name it goes by here"
-    )
-    event_scale: tuple[EventScale, ...] = ()
-    synthetic_videos: int = Field(22, ge=3, description="labelled videos made without --data")
-
-
-class WindowSettings(_Block):
-    """Windows of consecutive frames, in frames."""
-
-    length: int = Field(100, ge=1)
-    train_stride: int = Field(25, ge=1)
-    validation_stride: int = Field(100, ge=1)
-
-    @model_validator(mode="after")
-    def _no_frame_between_windows(self) -> Self:
-        for key in ("train_stride", "validation_stride"):
-            if getattr(self, key) > self.length:
-                raise ValueError(
-                    f"{key} {getattr(self, key)} leaves frames out between windows of "
-                    f"{self.length}; at most {self.length} is allowed"
-                )
-        return self
-
-
-class ConvBiLSTMSettings(_Block):
-    """Three pooled convolutions and a two-layer bidirectional LSTM (`models/conv_bilstm.py`)."""
-
-    name: Literal["conv_bilstm"] = "conv_bilstm"
-    channels: tuple[Annotated[int, Field(ge=1)], ...] = Field((64, 128, 256), min_length=1)
-    hidden: int = Field(256, ge=1, description="units each way")
-    lstm_layers: int = Field(2, ge=1)
-    dropout: Probability = 0.3
-
-    @property
-    def shortest_window(self) -> int:
-        """Frames that leave one step after all poolings."""
-        return int(2 ** len(self.channels))
-
-
-ModelSettings = ConvBiLSTMSettings
-"""The settings of any model; its `name` says which."""
-
-
-class ClassSettings(_Block):
-    """One class of the scene and the actions that belong to it."""
-
-    name: Name
-    actions: tuple[Name, ...] = ()
-
-
-class LossSettings(_Block):
-    """Cross-entropy over labelled frames."""
-
-    class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
-        None, description="one a class, in the order of `classes`; null weighs all alike"
-    )
-
-
-class OptimizerSettings(_Block):
-    """AdamW with decoupled weight decay, gradients clipped by their global norm."""
-
-    name: Literal["adamw"] = "adamw"
-    learning_rate: float = Field(3e-4, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
-    clip_norm: float = Field(1.0, gt=0)
-
-
-class ScheduleSettings(_Block):
-    """Linear warm-up, then a cosine that ends with the run's last epoch."""
-
-    name: Literal["warmup_cosine"] = "warmup_cosine"
-    warmup_epochs: float = Field(
-        3.0, ge=0, description="at most a third of the run is used for warming up"
-    )
-    final_learning_rate: float = Field(1e-5, ge=0)
-
-
-class AugmentationSettings(_Block):
-    """What training windows are changed by."""
-
-    noise: float = Field(0.0, ge=0, description="standard deviation on standardised inputs")
-    jitter: int = Field(0, ge=0, description="a window starts up to this many frames off")
-
-
-class TrainingSettings(_Block):
-    """The loop."""
-
-    epochs: int = Field(100, ge=1, description="at most")
-    batch_size: int = Field(64, ge=1, description="windows, at most; spread evenly over the steps")
-    seed: int = Field(42, ge=0, lt=2**32)
-    checkpoint_every: int = Field(5, ge=1, description="epochs")
-    patience: int | None = Field(
-        15, ge=1, description="epochs without a better validation score; null never stops early"
-    )
-
-
-class Config(_Block):
-    """Everything a run is made from."""
-
-    data: DataSettings = DataSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    features: Literal["motion"] = "motion"
-    window: WindowSettings = WindowSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    model: ModelSettings = ConvBiLSTMSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    classes: tuple[ClassSettings, ...] = Field(min_length=2)
-    loss: LossSettings = LossSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    optimizer: OptimizerSettings = OptimizerSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    schedule: ScheduleSettings = ScheduleSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    augmentation: AugmentationSettings = AugmentationSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-    training: TrainingSettings = TrainingSettings()  # type: ignore[call-arg]  # pydantic knows the defaults
-
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
-        names = [item.name for item in self.classes]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"classes: {name!r} is the name of {names.count(name)} classes")
-        home: dict[str, str] = {}
-        for item in self.classes:
-            for action in item.actions:
-                if action in home:
-                    raise ValueError(
-                        f"classes: action {action!r} is listed in {home[action]!r} and in "
-                        f"{item.name!r}; an action belongs to one class, once"
-                    )
-                home[action] = item.name
-        weights = self.loss.class_weights
-        if weights is not None and len(weights) != len(names):
-            raise ValueError(
-                f"loss.class_weights: {list(weights)} are {len(weights)} weights for "
-                f"{len(names)} classes ({', '.join(names)}); give one a class, or null"
-            )
-        if self.window.length < self.model.shortest_window:
-            raise ValueError(
-                f"window.length: {self.window.length} frames are fewer than the "
-                f"{self.model.shortest_window} that the {len(self.model.channels)} poolings of "
-                f"model {self.model.name} need"
-            )
-        if self.schedule.final_learning_rate > self.optimizer.learning_rate:
-            raise ValueError(
-                f"schedule.final_learning_rate: {self.schedule.final_learning_rate} is above "
-                f"optimizer.learning_rate {self.optimizer.learning_rate}"
-            )
-        return self
-
-    def to_yaml(self) -> str:
-        """Every setting, as `load_config` reads it back."""
-        text = self.model_dump_json()
-        # PyYAML misreads its own plain output of some unprintable characters, such as U+0085.
-        return yaml.dump(
-            json.loads(text), Dumper=_Dumper, sort_keys=False, allow_unicode=text.isprintable()
-        )
+from jaxbeh.settings import Block, Config
 
 
 class _Loader(yaml.SafeLoader):
@@ -218,6 +39,15 @@ for _side in (_Loader, _Dumper):
         "tag:yaml.org,2002:float",
         re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
         list("-+0123456789."),
+    )
+
+
+def to_yaml(config: Config) -> str:
+    """Every setting, as `load_config` reads it back."""
+    text = config.model_dump_json()
+    # PyYAML misreads its own plain output of some unprintable characters, such as U+0085.
+    return yaml.dump(
+        json.loads(text), Dumper=_Dumper, sort_keys=False, allow_unicode=text.isprintable()
     )
 
 
@@ -298,10 +128,22 @@ def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def _with_names(block: type[Block], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A block that says no `name` is of the kind that stands there by default."""
+    filled = dict(values)
+    for key, field in block.model_fields.items():
+        default, value = field.default, filled.get(key)
+        if isinstance(value, Mapping) and isinstance(default, Block) and hasattr(default, "name"):
+            value = {"name": default.name, **value}
+            kinds = [one for one in _kinds(field.annotation) if _name_of(one) == value["name"]]
+            filled[key] = _with_names(kinds[0], value) if kinds else value
+    return filled
+
+
 def _validate(values: Mapping[str, Any], source: str) -> Config:
     try:
         # JSON is the strict mode in which a list is a tuple and nothing else is converted.
-        return Config.model_validate_json(json.dumps(values))
+        return Config.model_validate_json(json.dumps(_with_names(Config, values)))
     except TypeError as error:
         raise SettingsError(f"{source}: a value is neither text nor number: {error}") from None
     except ValidationError as error:
@@ -312,23 +154,51 @@ def _validate(values: Mapping[str, Any], source: str) -> Config:
 
 
 def _explain(item: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in item["loc"])
+    keys, block = _place(item["loc"])
+    key, value = ".".join(keys), item.get("input")
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        block: Any = Config
-        for part in item["loc"][:-1]:
-            if isinstance(part, int):  # all items of a list are of one kind
-                block = next(iter(get_args(block)), None)
-            elif isinstance(block, type) and issubclass(block, _Block):
-                block = block.model_fields[part].annotation
-        message = f"  {key} = {item['input']!r}: there is no such setting"
-        if not (isinstance(block, type) and issubclass(block, _Block)):
-            return f"{message} here"
-        where = key.rpartition(".")[0] or "the top level"
-        return f"{message}; {where} has {', '.join(block.model_fields)}"
+        where = ".".join(keys[:-1]) or "the top level"
+        has = "" if block is None else f"; {where} has {', '.join(block.model_fields)}"
+        return f"  {key} = {value!r}: there is no such setting{has or ' here'}"
     if item["type"] == "missing":
-        hint = "; write it, or build on a recipe with `base: v6`" if len(item["loc"]) == 1 else ""
+        hint = "; write it, or build on a recipe with `base: v6`" if len(keys) == 1 else ""
         return f"  {key}: is missing{hint}"
+    if item["type"] == "union_tag_invalid":
+        known = item["ctx"]["expected_tags"].replace("'", "")
+        return f"  {key}.name = {item['ctx']['tag']!r}: there is no such one; there are {known}"
     if not key:
         return f"  {message}"
-    return f"  {key} = {item['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"  {key} = {value!r}: {message[0].lower()}{message[1:]}"
+
+
+def _place(location: Sequence[str | int]) -> tuple[list[str], type[Block] | None]:
+    """A setting's dotted key, without the names of variants, and the block that it stands in."""
+    keys: list[str] = []
+    kind: Any = Config
+    block: type[Block] | None = None
+    for part in location:
+        chosen = [one for one in _kinds(kind) if _name_of(one) == part]
+        if chosen:
+            kind = chosen[0]
+            continue
+        block = kind if _is_block(kind) else None
+        keys.append(str(part))
+        if block is not None and part in block.model_fields:
+            kind = block.model_fields[str(part)].annotation
+        else:  # all items of a list are of one kind
+            kind = next(iter(get_args(kind)), None)
+    return keys, block
+
+
+def _kinds(annotation: Any) -> list[type[Block]]:
+    """The blocks that may stand at a place, told apart by their names."""
+    return [one for one in get_args(annotation) if _is_block(one) and "name" in one.model_fields]
+
+
+def _name_of(block: type[Block]) -> object:
+    return block.model_fields["name"].default
+
+
+def _is_block(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Block)

@@ -9,11 +9,12 @@ import typer
 from jaxbeh.console import out, print_table
 
 if TYPE_CHECKING:
-    from jaxbeh.config import Config
     from jaxbeh.data.recording import Recording
     from jaxbeh.data.report import ReadingReport
+    from jaxbeh.data.store import Scene
     from jaxbeh.inference.predictor import Predictor
     from jaxbeh.inference.scene_bouts import ActionFrequencies
+    from jaxbeh.settings import Config
     from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.vocabulary import ClassMap
 
@@ -45,46 +46,63 @@ def evaluate(
 
     The submission is checked by every rule of the challenge before it is written.
     """
-    from jaxbeh.collection import cache_folder, print_report
+    from jaxbeh.collection import cache_folder, keep_programs, reading
     from jaxbeh.data.mabe import read_labelled, read_test
-    from jaxbeh.data.report import ReadingReport
     from jaxbeh.errors import DataError, RunError
     from jaxbeh.inference.scene_bouts import ActionFrequencies
     from jaxbeh.training.dataset import class_map
     from jaxbeh.training.run_folder import RunFolder
 
+    keep_programs()
     folder = RunFolder(run)
     config = folder.config()
     root = data or Path(str(folder.record().get("data")))
     if data is None and not root.is_dir():
         raise RunError(f"{root}, which {run} was trained on, is gone; name a folder with --data")
-    report, cache = ReadingReport(), cache_folder() / "tracking"
     predictor = _load(folder, config)
     classes = class_map(config)
     frequencies = ActionFrequencies.from_json(folder.actions())
-    labelled: Sequence[Recording] = ()
-    if (root / "train.csv").exists() or not (root / "test.csv").exists():
-        labelled = read_labelled(root, config.data, report, cache)
-    chosen = _to_score(folder, labelled)
-    test = read_test(root, config.data, report, cache)
-    if not chosen and not test:
-        raise DataError(
-            f"{root}: nothing to do: all its labelled videos were trained on, and it has no test "
-            f"videos (test.csv and test_tracking/)"
-        )
-    evaluation = _score(predictor, chosen, classes, frequencies, report) if chosen else None
-    if test:
-        target = submission or run / "submission.csv"
-        _predict(predictor, test, classes, frequencies, target, report)
-    print_report(report)
-    if evaluation is not None:
+    with reading() as report:
+        cache = cache_folder() / "tracking"
+        labelled: Sequence[Recording] = ()
+        if (root / "train.csv").exists() or not (root / "test.csv").exists():
+            labelled = read_labelled(root, config.data, report, cache)
+        listed = read_test(root, config.data, report, cache)
+        known = _usable(predictor, labelled, classes, report, labelled=True)
+        scored = _to_score(folder, known)
+        test = _usable(predictor, listed, classes, report, labelled=False)
+        for scene in test:
+            if scene.recording.lab_id not in frequencies.labs:
+                report.add(
+                    f"lab {scene.recording.lab_id} was not trained on",
+                    "action frequencies of all labs pooled",
+                    scene.recording.video_id,
+                )
+    if scored:
+        evaluation = _score(predictor, scored, classes, frequencies)
         folder.write_evaluation(evaluation)
         _print_scores(evaluation)
+        if len(scored) < len(known):
+            out.print(
+                f"{len(known) - len(scored)} further labelled videos are not scored: the run was "
+                f"trained on them, or its own validation videos are here and they are others."
+            )
+    elif not listed:
+        raise DataError(
+            f"{root}: nothing to do: it has no labelled video that can be scored (none that the "
+            f"run was not trained on), and no test videos (test.csv and test_tracking/)"
+        )
     else:
         out.print(
             f"{root} has no labelled video that the run was not trained on: nothing is scored."
         )
-    if not test:
+    if test:
+        _predict(predictor, test, classes, frequencies, submission or run / "submission.csv")
+    elif listed:
+        raise DataError(
+            f"{root}: none of its {len(listed)} test videos can be predicted; the table says why"
+        )
+    else:
         out.print(f"{root} has no test videos: no submission is written.")
 
 
@@ -106,21 +124,40 @@ def _load(folder: "RunFolder", config: "Config") -> "Predictor":
     )
 
 
-def _to_score(folder: "RunFolder", labelled: "Sequence[Recording]") -> "list[Recording]":
-    """The run's validation videos, or all labelled videos that it was not trained on."""
-    split = folder.split()
+def _usable(
+    predictor: "Predictor",
+    recordings: "Sequence[Recording]",
+    classes: "ClassMap",
+    report: "ReadingReport",
+    labelled: bool,
+) -> "tuple[Scene, ...]":
+    """The videos that the model can take, and, if labelled, be scored on; others are reported."""
+    from jaxbeh.training.dataset import scenes, with_something_to_tell_apart, with_what_is_needed
+
+    slots = predictor.slots
+    kept = with_what_is_needed(recordings, predictor.recipe.features, slots.aliases, report)
+    if labelled:
+        kept = with_something_to_tell_apart(kept, classes, report)
+    return scenes(kept, slots, classes, report)
+
+
+def _to_score(folder: "RunFolder", known: "tuple[Scene, ...]") -> "list[Scene]":
+    """The run's validation videos, or all labelled videos that it was not trained on.
+
+    Videos are known again by their content: another collection may use the same ids.
+    """
     trained = set(folder.record().get("train_content", []))
-    fresh = [item for item in labelled if item.tracking.content_hash not in trained]
-    own = [item for item in fresh if item.video_id in split["validation"]]
+    judged = set(folder.record().get("validation_content", []))
+    fresh = [scene for scene in known if scene.recording.tracking.content_hash not in trained]
+    own = [scene for scene in fresh if scene.recording.tracking.content_hash in judged]
     return own or fresh
 
 
 def _score(
     predictor: "Predictor",
-    recordings: "Sequence[Recording]",
+    known: "Sequence[Scene]",
     classes: "ClassMap",
     frequencies: "ActionFrequencies",
-    report: "ReadingReport",
 ) -> dict[str, Any]:
     import numpy as np
 
@@ -129,19 +166,19 @@ def _score(
     from jaxbeh.inference.submission import solution_table, submission_table
     from jaxbeh.metrics.frames import frame_scores
     from jaxbeh.metrics.mabe import score
-    from jaxbeh.training.dataset import scenes
 
-    found = list(predictor.predict(scenes(recordings, predictor.slots, classes, report)))
+    found = list(predictor.predict(known))
     count = len(classes.names)
     confusion = np.zeros((count, count), np.int64)
     for scene, probabilities in found:
-        known = scene.labels.values != UNKNOWN
-        np.add.at(confusion, (scene.labels.values[known], probabilities[known].argmax(axis=1)), 1)
+        labelled = scene.labels.values != UNKNOWN
+        truth, predicted = scene.labels.values[labelled], probabilities[labelled].argmax(axis=1)
+        np.add.at(confusion, (truth, predicted), 1)
     scores = frame_scores(confusion)
     videos = [(scene.recording, probabilities) for scene, probabilities in found]
-    predicted = predict_scenes(videos, classes, frequencies)
+    bouts = predict_scenes(videos, classes, frequencies).bouts
     solution = solution_table(recording for recording, _ in videos)
-    table = submission_table(predicted.bouts)
+    table = submission_table(bouts)
     official = score(solution, table) if len(solution) and len(table) else None
     return {
         "macro_f1": scores.macro_f1,
@@ -155,25 +192,15 @@ def _score(
 
 def _predict(
     predictor: "Predictor",
-    test: "Sequence[Recording]",
+    test: "Sequence[Scene]",
     classes: "ClassMap",
     frequencies: "ActionFrequencies",
     target: Path,
-    report: "ReadingReport",
 ) -> None:
     from jaxbeh.inference.scene_bouts import predict_scenes
     from jaxbeh.inference.submission import submission_table, write_submission
-    from jaxbeh.training.dataset import scenes
 
-    for recording in test:
-        if recording.lab_id not in frequencies.labs:
-            report.add(
-                f"lab {recording.lab_id} was not trained on",
-                "action frequencies of all labs pooled",
-                recording.video_id,
-            )
-    known = scenes(test, predictor.slots, classes, report)
-    videos = ((scene.recording, found) for scene, found in predictor.predict(known))
+    videos = ((scene.recording, found) for scene, found in predictor.predict(test))
     predicted = predict_scenes(videos, classes, frequencies)
     if predicted.fallback:
         out.print(
@@ -181,13 +208,13 @@ def _predict(
             "for the challenge, the single most likely bout is written."
         )
     table = submission_table(predicted.bouts)
-    write_submission(table, target, test)
+    write_submission(table, target, [scene.recording for scene in test])
     out.print(f"{target}: {len(table):,} bouts in {len(test)} test videos")
 
 
 def _print_scores(evaluation: dict[str, Any]) -> None:
     print_table(
-        f"Frame scores over {evaluation['videos']} videos, {evaluation['frames']:,} frames",
+        "Frame scores",
         ["class", "F1"],
         [
             *(
@@ -199,6 +226,7 @@ def _print_scores(evaluation: dict[str, Any]) -> None:
         ],
     )
     official = evaluation["official_f"]
+    out.print(f"Scored: {evaluation['videos']} videos, {evaluation['frames']:,} frames.")
     out.print(
         "Challenge F-score of the bouts (another measure than macro-F1): "
         + ("none, there is no event to find or no bout" if official is None else f"{official:.4f}")

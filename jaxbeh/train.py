@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jaxbeh.console import out, print_table
 
 if TYPE_CHECKING:
-    from jaxbeh.config import Config
+    from jaxbeh.settings import Config
     from jaxbeh.training.assemble import Assembled
     from jaxbeh.training.dataset import Dataset
     from jaxbeh.training.state import LoopState
@@ -49,23 +49,23 @@ def train(
         typer.Option(help="Start from the best weights of another run.", show_default=False),
     ] = None,
 ) -> None:
-    """Train a recipe; the same command continues a run that was interrupted.
+    r"""Train a recipe; the same command continues a run that was interrupted.
 
     The run's folder holds the resolved settings (config.yaml), the split, the keypoint slots, one
     line an epoch (metrics.jsonl) and the checkpoints. Ctrl-C stops within seconds and saves first;
     an interrupted run continues to the very bits of an uninterrupted one.
 
-    A file of your own may build on a recipe:
+    A file of your own may build on a recipe, and say for example
 
       base: v6
 
       classes:
 
-        - {name: background, actions: []}
+        - {name: background}
 
-        - {name: grooming, actions: [selfgroom, allogroom]}
+        - {name: grooming, actions: \[selfgroom, allogroom]}
 
-      loss: {class_weights: [1, 5]}
+      loss: {class_weights: \[1, 5]}
     """
     from jaxbeh.config import load_config
 
@@ -98,26 +98,26 @@ def train_run(
     Raises:
         JaxbehError: settings, data or run folder cannot be used, or training failed.
     """
-    from jaxbeh.collection import open_labelled, print_report
+    from jaxbeh.collection import keep_programs, open_labelled, reading
     from jaxbeh.data.content import data_hash
-    from jaxbeh.data.report import ReadingReport
     from jaxbeh.inference.scene_bouts import ActionFrequencies
     from jaxbeh.provenance import versions
     from jaxbeh.training import assemble as building
+    from jaxbeh.training import curves, event_files
     from jaxbeh.training.checkpoints import Checkpoints
-    from jaxbeh.training.dataset import build_dataset, unseen_actions
+    from jaxbeh.training.dataset import build_dataset, content, unseen_actions
     from jaxbeh.training.loop import fit
     from jaxbeh.training.progress import EpochProgress
     from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.training.stop import StopRequest
 
+    keep_programs()
     other = RunFolder(init_from) if init_from else None
     if other is not None:
         other.config()  # refuses what is no run before anything is read
-    report = ReadingReport()
-    root, recordings = open_labelled(data, config, report)
-    dataset = build_dataset(recordings, config, report)
-    print_report(report)
+    with reading() as report:
+        root, recordings = open_labelled(data, config, report)
+        dataset = build_dataset(recordings, config, report)
     unseen = unseen_actions(recordings, config)
     if unseen:
         out.print(f"Actions of the classes that the data never shows: {', '.join(unseen)}")
@@ -133,7 +133,8 @@ def train_run(
         "init_from": str(init_from) if init_from else None,
     }
     if folder.exists:
-        folder.require_same(config, made_of)
+        folder.require_same(config, made_of, dataset.split())
+        _print_changed_versions(folder.record())
     assembled = building.assemble(config, dataset)
     shapes = building.template(assembled)
     parameters = building.count_parameters(shapes)
@@ -143,8 +144,10 @@ def train_run(
             **made_of,
             "data": str(root.resolve()),
             "parameters": parameters,
+            "windows": assembled.plan.windows,
             **versions(),
-            "train_content": dataset.train_content(),
+            "train_content": content(dataset.train),
+            "validation_content": content(dataset.validation),
         }
         frequencies = ActionFrequencies.build(scene.recording for scene in dataset.train)
         folder.start(config, dataset.slots, dataset.split(), frequencies.to_json(), record)
@@ -163,17 +166,25 @@ def train_run(
         return 0
     if restored is not None:
         out.print(f"Continuing {path} after epoch {int(snapshot.loop.epoch)}, step {restored.step}")
-    run = building.run_of(assembled, config, folder, snapshot.normaliser, on_checkpoint)
+    done = int(snapshot.loop.epoch)
     with (
         StopRequest() as stop,
-        EpochProgress(out, config.training.epochs, int(snapshot.loop.epoch)) as progress,
+        event_files.writing(path / "tensorboard", done) as on_epoch,
+        EpochProgress(out, config.training.epochs, done) as progress,
     ):
+        run = building.run_of(
+            assembled, config, folder, snapshot.normaliser, on_epoch, on_checkpoint
+        )
         loop = fit(run, snapshot, checkpoints, stop, progress)
     checkpoints.close()
     if not loop.finished(config.training.epochs, config.training.patience):
         out.print(f"Stopped in epoch {int(loop.epoch) + 1}, all saved; the same command continues.")
         return stop.exit_code
     _print_end(path, loop, "is finished")
+    if curves.AVAILABLE:
+        curves.draw_curves(folder.metrics(), path / "curves.png")
+    else:
+        out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
     out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     return 0
 
@@ -215,6 +226,23 @@ def _print_plan(assembled: "Assembled", parameters: int) -> None:
         f"validation windows. Device: {device.platform} ({device.device_kind}); frames take "
         f"{megabytes:.0f} MB there."
     )
+
+
+def _print_changed_versions(record: "dict[str, Any]") -> None:
+    from jaxbeh.provenance import versions
+
+    now = versions()
+    before = {**record.get("packages", {}), "devices": record.get("devices")}
+    changed = [
+        f"{name} was {before[name]}, is {value}"
+        for name, value in {**now["packages"], "devices": now["devices"]}.items()
+        if name in before and before[name] != value
+    ]
+    if changed:
+        out.print(
+            f"Begun elsewhere ({'; '.join(changed)}): the run continues, but not to the very bits "
+            f"that it would have come to there."
+        )
 
 
 def _print_end(path: Path, loop: "LoopState", state: str) -> None:

@@ -14,8 +14,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_CACHE = tempfile.TemporaryDirectory(prefix="jaxbeh-tests-")
-os.environ["XDG_CACHE_HOME"] = _CACHE.name
+# Workers of pytest-xdist find the settings of the process that started them.
+_CACHE = None
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _CACHE = tempfile.TemporaryDirectory(prefix="jaxbeh-tests-")
+    os.environ["XDG_CACHE_HOME"] = _CACHE.name
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{_CACHE.name}/programs"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["COLUMNS"] = "100"  # what the width of help texts is taken from
@@ -31,7 +36,8 @@ hypothesis.settings.load_profile("ci" if "CI" in os.environ else "here")
 
 
 def pytest_unconfigure():
-    _CACHE.cleanup()
+    if _CACHE is not None:
+        _CACHE.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -52,19 +52,20 @@ COMMANDS = {
     if module.count(".") == 1 and module != "jaxbeh.cli" and "main" in top_level_functions(tree)
 }
 
-BASE = {"errors", "config", "vocabulary"}
-LEARNING = BASE | {"data", "features", "models", "metrics"}
+BASE = {"errors", "settings", "vocabulary"}
+LEARNING = BASE | {"config", "data", "features", "models", "metrics"}
 ALL = LEARNING | {"console", "training", "inference", "provenance", "collection"}
 MAY_IMPORT = {
     "": set(),
     "errors": set(),
     "console": set(),
     "provenance": set(),
-    "config": {"errors"},
+    "settings": set(),
+    "config": {"errors", "settings"},
     "vocabulary": {"errors"},
     "data": BASE,
     "features": BASE,
-    "models": {"errors", "config"},
+    "models": {"errors", "settings"},
     "metrics": {"errors", "vocabulary"},
     "collection": BASE | {"console", "data"},
     "training": LEARNING,

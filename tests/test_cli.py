@@ -204,3 +204,48 @@ def test_a_mistake_of_our_own_keeps_its_traceback(python):
 def test_text_that_is_piped_has_no_colours_and_is_not_broken_into_lines(python):
     done = python("-c", COMMAND.format(body="out.print('[bold]x[/bold] ' + 'y' * 300)"))
     assert done.stdout == "x " + "y" * 300 + "\n"
+
+
+def test_the_help_of_train_shows_a_file_that_works(python, tmp_path):
+    done = python("-m", "jaxbeh.train", "--help")
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    start = lines.index("base: v6")
+    end = next(n for n, line in enumerate(lines) if line.startswith("loss: "))
+    example = [line for line in lines[start : end + 1] if line]
+    path = tmp_path / "mine.yaml"
+    path.write_text("\n".join(example))
+    config = load_config(str(path))
+    assert config.classes[1].actions == ("selfgroom", "allogroom")
+    assert config.loss.class_weights == (1, 5)
+
+
+def test_what_was_met_while_reading_is_told_before_a_refusal(python, tmp_path):
+    made = python("-m", "jaxbeh.synthesize", "--out", tmp_path / "c", "--videos", 3)
+    assert made.returncode == 0
+    for path in sorted((tmp_path / "c" / "train_tracking").rglob("*.parquet"))[:2]:
+        path.write_bytes(path.read_bytes()[:1000])
+    done = python(
+        *("-m", "jaxbeh.train", "--config", "debug", "--data", tmp_path / "c"),
+        *("--run", tmp_path / "run"),
+    )
+    assert "1 labelled videos" in message(done)
+    assert "Met while reading" in done.stdout
+    assert "cannot be read" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_compiled_programs_are_kept_in_the_users_cache_unless_told_otherwise(python, tmp_path):
+    program = (
+        "import os, sys; os.environ.pop('JAX_COMPILATION_CACHE_DIR', None)\n"
+        "os.environ['XDG_CACHE_HOME'] = sys.argv[1]\n"
+        "os.environ.update(item.split('=') for item in sys.argv[2:])\n"
+        "from jaxbeh.collection import keep_programs\n"
+        "keep_programs()\n"
+        "import jax; print(jax.config.jax_compilation_cache_dir)\n"
+        "jax.jit(lambda x: x + 1)(jax.numpy.arange(3))"
+    )
+    done = python("-c", program, tmp_path)
+    assert done.stdout.strip() == str(tmp_path / "jaxbeh" / "programs"), done.stderr
+    assert list((tmp_path / "jaxbeh" / "programs").glob("*-cache"))
+    done = python("-c", program, tmp_path, f"JAX_COMPILATION_CACHE_DIR={tmp_path / 'mine'}")
+    assert done.stdout.strip() == str(tmp_path / "mine"), done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jaxbeh.metrics.mabe import score
+from jaxbeh.metrics.mabe import SOLUTION_COLUMNS, score
 from tests.conftest import ROOT
 
 TRAIN = ("-m", "jaxbeh.train", "--config", "debug", "--set", "window.train_stride=50")
@@ -140,6 +140,57 @@ def test_evaluation_scores_and_writes_a_valid_submission(straight, mice, tmp_pat
     assert set(submission["video_id"]) <= set(solution["video_id"])
     # No class is an action of the challenge: the original named classes, and scored 0.
     assert not set(submission["action"]) & {"social", "mating", "aggressive", "background"}
+
+
+def test_the_two_scores_are_told_apart(straight, mice, tmp_path, python):
+    """The challenge's F-score is that of the bouts, not of the frames, and under its own name."""
+    split = json.loads((straight / "split.json").read_text())
+    rows = pd.read_csv(mice / "train.csv", dtype=str).set_index("video_id")
+    folder = tmp_path / "judged"
+    (folder / "test_tracking").mkdir(parents=True)
+    judged = rows.loc[split["validation"]].reset_index()
+    judged.to_csv(folder / "test.csv", index=False)
+    for lab, video in zip(judged["lab_id"], judged["video_id"], strict=True):
+        (folder / "test_tracking" / lab).mkdir(exist_ok=True)
+        (folder / "test_tracking" / lab / f"{video}.parquet").write_bytes(
+            (mice / "train_tracking" / lab / f"{video}.parquet").read_bytes()
+        )
+    target = tmp_path / "submission.csv"
+    words = ("-m", "jaxbeh.evaluate", "--run", straight)
+    done = python(*words, "--data", folder, "--submission", target)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is scored" in done.stdout
+    events = []
+    for lab, video in zip(judged["lab_id"], judged["video_id"], strict=True):
+        table = pd.read_parquet(mice / "train_annotation" / lab / f"{video}.parquet")
+        whitelist = json.loads(rows.loc[video, "behaviors_labeled"])
+        for event in table.itertuples():
+            agent, other = f"mouse{event.agent_id}", f"mouse{event.target_id}"
+            triple = (agent, "self" if agent == other else other, event.action)
+            if ",".join(triple) in whitelist:
+                span = (event.start_frame, event.stop_frame)
+                events.append((video, *triple, *span, lab, json.dumps(whitelist)))
+    solution = pd.DataFrame(events, columns=SOLUTION_COLUMNS)
+    submission = pd.read_csv(target, dtype={"video_id": str})
+    scored = python(*words, "--submission", tmp_path / "other.csv")
+    assert scored.returncode == 0, scored.stderr
+    evaluation = json.loads((straight / "evaluation.json").read_text())
+    assert evaluation["official_f"] == pytest.approx(score(solution, submission), abs=1e-9)
+    assert evaluation["official_f"] != evaluation["macro_f1"]
+
+
+def test_another_collection_with_the_same_ids_is_scored_as_a_whole(straight, tmp_path, python):
+    other = tmp_path / "other"
+    made = python(
+        *("-m", "jaxbeh.synthesize", "--out", other, "--videos", 3, "--frames", 600, "--seed", 9)
+    )
+    assert made.returncode == 0
+    done = python(
+        *("-m", "jaxbeh.evaluate", "--run", straight, "--data", other),
+        *("--submission", tmp_path / "submission.csv"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Scored: 3 videos" in done.stdout
 
 
 def test_evaluation_without_test_videos_says_so(straight, mice, python):

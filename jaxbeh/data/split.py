@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxbeh.config import DataSettings
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import UNKNOWN, scene_labels
 from jaxbeh.errors import DataError
+from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import ClassMap
 
 _TRIES = 100

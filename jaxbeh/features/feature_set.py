@@ -12,7 +12,8 @@ class Features:
     """Features of a batch of windows, before standardisation, in both forms.
 
     Attributes:
-        flat: float32 `[b, t, f]`, in each feature's own unit; 0 where invalid.
+        flat: float32 `[b, t, f]`, in each feature's own unit; 0 where invalid. Where a set has
+            projected coordinates, they stand in place of their scores (see `FeatureSet`).
         flat_valid: bool `[b, t, f]`.
         points: float32 `[b, t, m, k, 2]`, centimetres; 0 where invalid.
         points_valid: bool `[b, t, m, k]`.
@@ -42,13 +43,22 @@ class FeatureSet:
     """A named way to look at frames.
 
     Attributes:
-        names: f names, in the order of the flat form.
+        names: f names, in the order of the model's input.
         history: h, frames before a window that its first frame's features need.
         heavy_tailed: f flags; such features pass through log1p before standardisation.
         compute: the function.
+        projected: how many columns at the end of `compute`'s flat form are coordinates that
+            `projection.complete` replaces by their scores.
+        components: how many scores replace them; they are the last of the names.
+        required: keypoints that a video must track.
+        mice: how many mice a video must track, in the first slots.
     """
 
     names: tuple[str, ...]
     history: int
     heavy_tailed: tuple[bool, ...]
     compute: Compute
+    projected: int = 0
+    components: int = 0
+    required: tuple[str, ...] = ()
+    mice: int = 0

@@ -8,12 +8,9 @@ frame makes a speed.
 import jax.numpy as jnp
 from jax import Array
 
+from jaxbeh.features.coordinates import COORDINATES, POINTS, coordinates
 from jaxbeh.features.feature_set import Features, FeatureSet
-from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS
-
-_POINTS = tuple(
-    f"mouse{mouse}.{keypoint}" for mouse in range(1, MOUSE_SLOTS + 1) for keypoint in KEYPOINT_SLOTS
-)
+from jaxbeh.features.rates import length, rate
 
 
 def motion(xy: Array, valid: Array, frame: Array, fps: Array) -> Features:
@@ -21,49 +18,28 @@ def motion(xy: Array, valid: Array, frame: Array, fps: Array) -> Features:
 
     Takes two frames of history; see `feature_set.Compute` for shapes.
     """
-    rate = fps[:, None, None, None, None]
-    velocity = (xy[:, 1:] - xy[:, :-1]) * rate
-    velocity, moving = _repeat_first(velocity, valid[:, 1:] & valid[:, :-1], frame[:, 1:])
-    change = (velocity[:, 1:] - velocity[:, :-1]) * rate
-    change, changing = _repeat_first(change, moving[:, 1:] & moving[:, :-1], frame[:, 2:])
-    xy, valid = xy[:, 2:], valid[:, 2:]
-    speed, moving = _length(velocity[:, 1:]), moving[:, 1:]
-    batch, time = frame.shape[0], frame.shape[1] - 2
-    flat = (batch, time, -1)
-    parts = [
-        (xy.reshape(flat), jnp.repeat(valid.reshape(flat), 2, axis=-1)),
-        (speed.reshape(flat), moving.reshape(flat)),
-        (_length(change).reshape(flat), changing.reshape(flat)),
-    ]
-    values = jnp.concatenate([part for part, _ in parts], axis=-1)
-    flags = jnp.concatenate([part for _, part in parts], axis=-1)
+    velocity, moving = rate(xy, valid, frame, fps)
+    change, changing = rate(velocity, moving, frame[:, 1:], fps)
+    places = coordinates(xy[:, 2:], valid[:, 2:], frame[:, 2:], fps)
+    flat = (*places.flat.shape[:2], -1)
+    values = [length(velocity[:, 1:]).reshape(flat), length(change).reshape(flat)]
+    flags = [moving[:, 1:].reshape(flat), changing.reshape(flat)]
+    values = [jnp.where(known, found, 0.0) for found, known in zip(values, flags, strict=True)]
     return Features(
-        flat=jnp.where(flags, values, 0.0), flat_valid=flags, points=xy, points_valid=valid
+        flat=jnp.concatenate([places.flat, *values], axis=-1),
+        flat_valid=jnp.concatenate([places.flat_valid, *flags], axis=-1),
+        points=places.points,
+        points_valid=places.points_valid,
     )
-
-
-def _repeat_first(values: Array, valid: Array, frame: Array) -> tuple[Array, Array]:
-    """At a video's frame 0, take frame 1's difference: frame 0 has none of its own."""
-    first = (frame == 0)[:, :, None, None]
-    following = jnp.concatenate([values[:, 1:], values[:, -1:]], axis=1)
-    following_valid = jnp.concatenate([valid[:, 1:], valid[:, -1:]], axis=1)
-    return (
-        jnp.where(first[..., None], following, values),
-        jnp.where(first, following_valid, valid),
-    )
-
-
-def _length(vector: Array) -> Array:
-    return jnp.sqrt(jnp.sum(vector * vector, axis=-1))
 
 
 MOTION = FeatureSet(
     names=(
-        *(f"{point}.{axis}" for point in _POINTS for axis in "xy"),
-        *(f"{point}.speed" for point in _POINTS),
-        *(f"{point}.acceleration" for point in _POINTS),
+        *COORDINATES.names,
+        *(f"{point}.speed" for point in POINTS),
+        *(f"{point}.acceleration" for point in POINTS),
     ),
     history=2,
-    heavy_tailed=(False,) * (2 * len(_POINTS)) + (True,) * (2 * len(_POINTS)),
+    heavy_tailed=(*COORDINATES.heavy_tailed, *((True,) * (2 * len(POINTS)))),
     compute=motion,
 )

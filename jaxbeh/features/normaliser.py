@@ -1,4 +1,7 @@
-"""Standardisation by the training frames: log1p, z-score, clip, 0 where missing."""
+"""Standardisation by the training frames: log1p, z-score, clip, 0 where missing.
+
+The order at every use: `compute`, `projection.complete`, then `normalise`.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +12,9 @@ import numpy as np
 from flax import struct
 from jax import Array
 
+from jaxbeh.features import projection
 from jaxbeh.features.feature_set import FeatureSet
+from jaxbeh.features.projection import Projection
 
 CLIP = 5.0
 """Standardised values are kept within ± this many standard deviations."""
@@ -22,16 +27,18 @@ class Normaliser:
     Attributes:
         mean: float32 `[f]`.
         deviation: float32 `[f]`, standard deviation; 1 where a feature never varies.
+        projection: of the coordinates that the set projects; `None` where it projects nothing.
     """
 
     mean: Array
     deviation: Array
+    projection: Projection | None = None
 
     @classmethod
-    def template(cls, features: int) -> "Normaliser":
+    def template(cls, features: FeatureSet) -> "Normaliser":
         """Shapes and dtypes alone, for restoring."""
-        leaf: Any = jax.ShapeDtypeStruct((features,), np.float32)
-        return cls(mean=leaf, deviation=leaf)
+        leaf: Any = jax.ShapeDtypeStruct((len(features.names),), np.float32)
+        return cls(mean=leaf, deviation=leaf, projection=projection.template(features))
 
 
 @struct.dataclass
@@ -62,11 +69,15 @@ def moments(flat: Array, valid: Array) -> Moments:
     return Moments(count=count, mean=mean, squares=squares)
 
 
-def fit(batches: Iterable[Moments]) -> Normaliser:
+def fit(batches: Iterable[Moments], projected: Projection | None = None) -> Normaliser:
     """Merge the batches' moments on the host in float64.
 
     Pairwise update of Chan, Golub and LeVeque (1979), which loses no digits where the naive
     difference of sums does.
+
+    Args:
+        batches: moments of completed and tamed features.
+        projected: the projection that they were completed with.
     """
     count, mean, squares = (np.zeros(()) for _ in range(3))
     for batch in batches:
@@ -79,7 +90,9 @@ def fit(batches: Iterable[Moments]) -> Normaliser:
     deviation = np.sqrt(squares / np.maximum(count, 1.0))
     varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1.0)
     host: dict[str, Any] = {"mean": mean, "deviation": np.where(varies, deviation, 1.0)}
-    return Normaliser(**{name: value.astype(np.float32) for name, value in host.items()})
+    return Normaliser(
+        **{name: value.astype(np.float32) for name, value in host.items()}, projection=projected
+    )
 
 
 def normalise(features: FeatureSet, normaliser: Normaliser, flat: Array, valid: Array) -> Array:

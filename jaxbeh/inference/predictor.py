@@ -59,7 +59,7 @@ class Predictor:
             "train": jax.eval_shape(
                 partial(init_state, recipe, optax.identity()), jax.random.key(0)
             ),
-            "normaliser": Normaliser.template(len(recipe.features.names)),
+            "normaliser": Normaliser.template(recipe.features),
         }
         full: dict[str, Any] = fill(template, kept, source)
         return cls(recipe, slots, full["train"], full["normaliser"])

@@ -90,8 +90,9 @@ def check_submission(table: pd.DataFrame, recordings: Sequence[Recording]) -> No
         )
     if table.empty:
         raise DataError(
-            "submission: no bout was predicted, and an empty table is an error in the competition; "
-            "train for longer, or check that the test videos look for actions of the classes"
+            "submission: there is no bout to write, and an empty table is an error in the "
+            "competition: in none of the videos was an action looked for that the classes have and "
+            "the training videos show"
         )
     table = table.reset_index(drop=True)
     _check_cells(table)

@@ -12,31 +12,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.nn.initializers import lecun_normal, zeros
 
-from jaxbeh.config import ConvBiLSTMSettings
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.recurrence import BidirectionalLSTM
-
-
-class ShiftedConv(nn.Module):
-    """Convolution over time with kernel 3 and same padding, as one product of three shifts.
-
-    Inside a compiled loop a plain convolution misses XLA's fast path on a CPU (about six times
-    slower) and turns into a grouped one under `vmap`; a product does neither.
-    """
-
-    channels: int
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """`[b, t, i]` → `[b, t, channels]`."""
-        kernel = self.param("kernel", lecun_normal(in_axis=(0, 1)), (3, x.shape[-1], self.channels))
-        bias = self.param("bias", zeros, (self.channels,))
-        padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
-        time = x.shape[1]
-        shifts = jnp.concatenate([padded[:, shift : shift + time] for shift in range(3)], axis=-1)
-        return shifts @ kernel.reshape(-1, self.channels) + bias
+from jaxbeh.models.shifted_conv import ShiftedConv
+from jaxbeh.settings import ConvBiLSTMSettings
 
 
 class ConvBiLSTM(nn.Module):

@@ -1,21 +1,23 @@
 """Put a run together: stores on the device, programs, a first or restored snapshot, the loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
-from jaxbeh.config import Config
 from jaxbeh.data.store import FrameStore
 from jaxbeh.errors import RunError
 from jaxbeh.features import normaliser as statistics
-from jaxbeh.features.normaliser import Moments, Normaliser
+from jaxbeh.features import projection
+from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.metrics.frames import frame_scores
-from jaxbeh.training import optimiser
+from jaxbeh.settings import Config
+from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
 from jaxbeh.training.fetch import fetch
@@ -25,11 +27,14 @@ from jaxbeh.training.programs import (
     Programs,
     ValidationSums,
     build_programs,
+    coordinate_comoments,
     feature_moments,
 )
 from jaxbeh.training.recipe import Recipe
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
+
+T = TypeVar("T")
 
 SCORE = "val_macro_f1"
 """The figure that early stopping and the best checkpoint watch."""
@@ -46,7 +51,8 @@ class Assembled:
         validation: validation store, on the device.
         validation_plan: of the validation pass.
         root: the run's key, on the device.
-        rate: step → learning rate.
+        rate: step → learning rate, before the loop's scale, on the host.
+        cool: lowers the loop's scale after an epoch, where the schedule says so.
         recipe: what the programs are built from.
     """
 
@@ -57,6 +63,7 @@ class Assembled:
     validation_plan: EpochPlan
     root: jax.Array
     rate: Callable[[int], float]
+    cool: Callable[[LoopState], LoopState]
     recipe: Recipe
 
 
@@ -78,15 +85,14 @@ def assemble(config: Config, dataset: Dataset) -> Assembled:
     plan = EpochPlan.build(len(train.windows), settings.batch_size, longest_call())
     judged = EpochPlan.build(len(validation.windows), settings.batch_size, longest_call())
     recipe = Recipe.from_config(config)
-    schedule = optimiser.learning_rate(
-        config.optimizer, config.schedule, plan.steps, settings.epochs
-    )
-    programs = build_programs(recipe, optimiser.build(config.optimizer, schedule), plan, judged)
+    course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
+    rule = optimiser.build(config.optimizer, course.rate)
+    programs = build_programs(recipe, rule, plan, judged)
     host = jax.local_devices(backend="cpu")[0]
 
     def rate(step: int) -> float:
         with jax.default_device(host), jax.transfer_guard("allow"):
-            return float(schedule(np.int32(step)))
+            return float(course.rate(np.int32(step)))
 
     return Assembled(
         programs=programs,
@@ -96,6 +102,7 @@ def assemble(config: Config, dataset: Dataset) -> Assembled:
         validation_plan=judged,
         root=jax.random.key(settings.seed),
         rate=rate,
+        cool=course.cool,
         recipe=recipe,
     )
 
@@ -104,12 +111,19 @@ def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
     """Statistics of every training frame, each counted once (on the host)."""
     windows = tiling_windows(dataset.train, assembled.recipe.length)
     plan = EpochPlan.build(len(windows), assembled.plan.rows, longest_call=1)
-    program = jax.jit(partial(feature_moments, assembled.recipe, plan))
-    rows: Moments = fetch(program(assembled.train.replace(windows=jax.device_put(windows))))  # type: ignore[attr-defined]  # by struct
-    return statistics.fit(
-        Moments(count=rows.count[step], mean=rows.mean[step], squares=rows.squares[step])
-        for step in range(plan.steps)
-    )
+    store = assembled.train.replace(windows=jax.device_put(windows))  # type: ignore[attr-defined]  # by struct
+    features = assembled.recipe.features
+    fitted = None
+    if features.projected:
+        pairs = fetch(jax.jit(partial(coordinate_comoments, assembled.recipe, plan))(store))
+        fitted = projection.fit(_rows(pairs, plan.steps), features.components)
+    rows = fetch(jax.jit(partial(feature_moments, assembled.recipe, plan))(store, fitted))
+    return statistics.fit(_rows(rows, plan.steps), fitted)
+
+
+def _rows(stacked: T, steps: int) -> Iterator[T]:
+    """A pytree whose leaves have a row a step → one a step."""
+    return (jax.tree.map(itemgetter(step), stacked) for step in range(steps))
 
 
 def first_snapshot(assembled: Assembled, dataset: Dataset) -> Snapshot:
@@ -127,7 +141,7 @@ def template(assembled: Assembled) -> Snapshot:
         train=jax.eval_shape(assembled.programs.init, assembled.root),
         sums=EpochSums.zero(),
         loop=LoopState.start(),
-        normaliser=Normaliser.template(len(assembled.recipe.features.names)),
+        normaliser=Normaliser.template(assembled.recipe.features),
     )
 
 
@@ -203,6 +217,7 @@ def run_of(
     config: Config,
     folder: RunFolder,
     normaliser: Normaliser,
+    on_epoch: Callable[[Mapping[str, Any]], None],
     on_checkpoint: Callable[[int], None] | None,
 ) -> Run:
     """What the loop works with."""
@@ -214,7 +229,9 @@ def run_of(
         store=assembled.train,
         root=assembled.root,
         rate=assembled.rate,
+        cool=assembled.cool,
         validation=validation_of(assembled, normaliser, names),
         settings=config.training,
+        on_epoch=on_epoch,
         on_checkpoint=on_checkpoint,
     )

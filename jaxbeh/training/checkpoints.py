@@ -128,6 +128,7 @@ class Checkpoints:
         self._read_only = read_only
         self._scores: dict[int, float] = {}
         self._empty_deleted()
+        self._remove_unfinished()
         self._manager = self._open()
         for step in self._manager.all_steps():
             self._scores[step] = self._score(step)
@@ -246,7 +247,6 @@ class Checkpoints:
     def _open(self) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=_Keep(self._scores),
-            cleanup_tmp_directories=not self._read_only,
             todelete_subdir=_DELETED,
             create=not self._read_only,
             read_only=self._read_only,
@@ -259,6 +259,11 @@ class Checkpoints:
     def _empty_deleted(self) -> None:
         if not self._read_only:
             shutil.rmtree(self._folder / _DELETED, ignore_errors=True)
+
+    def _remove_unfinished(self) -> None:
+        """Half-written steps that a kill left. Orbax can do it too, but in its own time."""
+        for path in self._folder.glob("*.orbax-checkpoint-tmp*") if not self._read_only else ():
+            shutil.rmtree(path, ignore_errors=True)
 
     def _unwritten(self, error: Exception) -> CheckpointError:
         return CheckpointError(

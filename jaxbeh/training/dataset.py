@@ -1,18 +1,20 @@
 """From labelled recordings to what a run trains on: split, slots, labels, frame stores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxbeh.config import Config
+from jaxbeh import features as feature_sets
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import UNKNOWN, scene_labels
 from jaxbeh.data.split import split_videos
 from jaxbeh.data.store import FrameStore, Scene, build_store, window_table
 from jaxbeh.errors import DataError, RunError
+from jaxbeh.features import FeatureSet
+from jaxbeh.settings import Config
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
 
@@ -37,9 +39,10 @@ class Dataset:
             "validation": [scene.recording.video_id for scene in self.validation],
         }
 
-    def train_content(self) -> list[str]:
-        """Content hashes of the trackings trained on: what must never be scored."""
-        return sorted({scene.recording.tracking.content_hash for scene in self.train})
+
+def content(side: Sequence[Scene]) -> list[str]:
+    """Content hashes of a side's trackings: those trained on must never be scored."""
+    return sorted({scene.recording.tracking.content_hash for scene in side})
 
 
 def class_map(config: Config) -> ClassMap:
@@ -58,26 +61,25 @@ def build_dataset(
         report: told of videos that teach nothing and of keypoints without a slot.
 
     Raises:
-        RunError: no video teaches anything.
+        RunError: no video teaches anything, or none has what the features need.
         DataError: no split can be made.
         SettingsError: more unknown keypoints than slots.
     """
-    classes = class_map(config)
-    teaching = []
-    for recording in recordings:
-        if scene_labels(recording, classes).teaches:
-            teaching.append(recording)
-        else:
-            report.add(
-                "none of the classes' actions was looked for",
-                "teaches nothing, left out",
-                recording.video_id,
-            )
+    classes, features = class_map(config), feature_sets.build(config.features)
+    usable = with_what_is_needed(recordings, features, config.data.aliases, report)
+    if not usable:
+        raise RunError(
+            f"none of the {len(recordings)} labelled videos can be used with features.name="
+            f"{config.features.name}. {_needs(features)}; {recordings[0].video_id}, for one, lacks "
+            f"{_lacks(recordings[0], features, config.data.aliases)}. Another name of a keypoint "
+            f"goes into data.aliases; features.name=motion takes any"
+        )
+    teaching = with_something_to_tell_apart(usable, classes, report)
     if not teaching:
         raise RunError(
-            f"none of the {len(recordings)} labelled videos teaches anything: in none was an "
+            f"none of the {len(usable)} labelled videos teaches anything: in none was an "
             f"action looked for that belongs to {', '.join(classes.names[1:])}. Give `classes` "
-            f"with actions of these videos, such as {_some_actions(recordings)}"
+            f"with actions of these videos, such as {_some_actions(usable)}"
         )
     # A split file may well name videos that teach nothing; a draw is made among those that do.
     candidates = recordings if config.data.split_file else teaching
@@ -93,6 +95,52 @@ def build_dataset(
     if not train or not validation:
         raise RunError("no video is left on one side of the split; the table above says why")
     return Dataset(train, validation, slots)
+
+
+def with_something_to_tell_apart(
+    recordings: Sequence[Recording], classes: ClassMap, report: ReadingReport
+) -> list[Recording]:
+    """The recordings that can teach or test a model of these classes; the others are reported."""
+    kept = []
+    for recording in recordings:
+        if scene_labels(recording, classes).teaches:
+            kept.append(recording)
+        else:
+            report.add(
+                "none of the classes' actions was looked for",
+                "teaches nothing, left out",
+                recording.video_id,
+            )
+    return kept
+
+
+def with_what_is_needed(
+    recordings: Sequence[Recording],
+    features: FeatureSet,
+    aliases: Mapping[str, str],
+    report: ReadingReport,
+) -> list[Recording]:
+    """The recordings whose mice and keypoints a set of features needs; the others are reported."""
+    kept = []
+    for recording in recordings:
+        lacks = _lacks(recording, features, aliases)
+        if lacks:
+            report.add(f"{_needs(features)}; lacking: {lacks}", "left out", recording.video_id)
+        else:
+            kept.append(recording)
+    return kept
+
+
+def _needs(features: FeatureSet) -> str:
+    return f"the features need {', '.join(features.required)} of mice 1 to {features.mice}"
+
+
+def _lacks(recording: Recording, features: FeatureSet, aliases: Mapping[str, str]) -> str:
+    tracked = {aliases.get(name, name) for name in recording.tracking.keypoints}
+    needed = set(range(1, features.mice + 1))
+    absent = [name for name in features.required if name not in tracked]
+    absent += [f"mouse {mouse}" for mouse in sorted(needed.difference(recording.tracking.mice))]
+    return ", ".join(absent)
 
 
 def scenes(

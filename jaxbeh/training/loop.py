@@ -5,16 +5,16 @@ It knows no metric: a `Validation` tells it what to run on the device and how to
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jax import Array
 
-from jaxbeh.config import TrainingSettings
 from jaxbeh.data.store import FrameStore
 from jaxbeh.errors import RunError
+from jaxbeh.settings import TrainingSettings
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.plan import EpochPlan
@@ -50,9 +50,11 @@ class Run:
         plan: of the training epoch.
         store: training frames, on the device.
         root: the run's key, on the device; all randomness is folded in from it.
-        rate: step → learning rate, on the host.
+        rate: step → learning rate, before the loop's scale, on the host.
+        cool: lowers the loop's scale after an epoch, where the schedule says so.
         validation: how an epoch is judged.
         settings: of the loop.
+        on_epoch: called with each epoch's line of `metrics.jsonl`.
         on_checkpoint: called with the epoch after each checkpoint is on the disk.
     """
 
@@ -62,8 +64,10 @@ class Run:
     store: FrameStore
     root: Array
     rate: Callable[[int], float]
+    cool: Callable[[LoopState], LoopState]
     validation: Validation
     settings: TrainingSettings
+    on_epoch: Callable[[Mapping[str, Any]], None]
     on_checkpoint: Callable[[int], None] | None = None
 
 
@@ -91,6 +95,7 @@ def fit(
         while not loop.finished(settings.epochs, settings.patience):
             began = time.perf_counter()
             order = run.programs.shuffle(run.root, state.step)
+            scale = jax.device_put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if stop.requested:
                     middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
@@ -98,7 +103,7 @@ def fit(
                     checkpoints.wait()
                     return loop
                 state, sums = run.programs.train(
-                    state, sums, run.store, order, normaliser, run.root
+                    state, sums, run.store, order, normaliser, run.root, scale
                 )
                 jax.block_until_ready(sums)  # so that a signal never waits for queued calls
                 step += plan.steps_per_call
@@ -119,6 +124,7 @@ def fit(
             # The line first: a kill between the two repeats the epoch, and cuts the line then.
             run.folder.append_metrics(line)
             progress.epoch(line, plan.windows, best=bool(best))
+            run.on_epoch(line)
             if leaves is not None:
                 checkpoints.save(step, leaves, line[run.validation.score])
                 if run.on_checkpoint is not None:
@@ -133,7 +139,7 @@ def _close_epoch(
 ) -> tuple[dict[str, Any], LoopState]:
     """Divide the sums, once; the epoch's line and the loop's next state."""
     epoch = int(loop.epoch) + 1
-    rate = run.rate(step - 1)
+    rate = run.rate(step - 1) * float(loop.rate_scale)
     train_loss = float(trained.loss) / max(float(trained.weight), LEAST_WEIGHT)
     if not math.isfinite(train_loss):
         raise RunError(
@@ -143,4 +149,4 @@ def _close_epoch(
         )
     figures = run.validation.summarise(judged)
     line = {"epoch": epoch, "train_loss": train_loss, **figures, "learning_rate": rate}
-    return line, loop.after(figures[run.validation.score])
+    return line, run.cool(loop.after(figures[run.validation.score]))

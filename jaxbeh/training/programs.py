@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,18 @@ from flax import struct
 from jax import Array, lax
 
 from jaxbeh.data.store import Frames, FrameStore, gather
+from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
+from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
-from jaxbeh.training.loss import log_probabilities, weighted_cross_entropy
+from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
+from jaxbeh.training.mixup import mixup
 from jaxbeh.training.plan import EpochPlan, deal, epoch_order
 from jaxbeh.training.recipe import Recipe, model_inputs
 from jaxbeh.training.state import EpochSums, TrainState
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS
+
+T = TypeVar("T")
 
 _INIT, _ORDER, _STEP = 0, 1, 2
 """Streams of randomness, folded into the run's root key."""
@@ -50,8 +55,8 @@ class Programs:
     Attributes:
         init: `(root key) → TrainState`.
         shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in.
-        train: `(state, sums, store, order, normaliser, root key) → (state, sums)`: the next
-            `steps_per_call` updates; state and sums are donated.
+        train: `(state, sums, store, order, normaliser, root key, rate scale) → (state, sums)`: the
+            next `steps_per_call` updates; state and sums are donated.
         validate: `(state, store, normaliser) → ValidationSums`.
     """
 
@@ -110,6 +115,7 @@ def train_steps(
     order: Array,
     normaliser: Normaliser,
     root: Array,
+    rate_scale: Array,
 ) -> tuple[TrainState, EpochSums]:
     """Scan `steps_per_call` updates from where `state.step` stands in the epoch's order."""
     stream = jax.random.fold_in(root, _STEP)
@@ -120,7 +126,9 @@ def train_steps(
         state, sums = carry
         windows = order[state.step % plan.steps]
         key = jax.random.fold_in(stream, state.step)
-        state, loss, weight = update(recipe, optimiser, state, store, windows, normaliser, key)
+        state, loss, weight = update(
+            recipe, optimiser, state, store, windows, normaliser, key, rate_scale
+        )
         return (state, EpochSums(loss=sums.loss + loss, weight=sums.weight + weight)), None
 
     carry, _ = lax.scan(body, (state, sums), length=plan.steps_per_call)
@@ -135,19 +143,26 @@ def update(
     windows: Array,
     normaliser: Normaliser,
     key: Array,
+    rate_scale: Array,
 ) -> tuple[TrainState, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
 
     Returns:
         The new state; the batch's loss sum and weight sum.
     """
-    jitter_key, noise_key, dropout_key = jax.random.split(key, 3)
+    jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
     shift = jax.random.randint(
         jitter_key, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32
     )
     frames = gather(store, windows, shift, recipe.length, recipe.features.history)
     noise = (recipe.noise, noise_key) if recipe.noise else None
     inputs = model_inputs(recipe.features, normaliser, frames, noise)
+    wanted = targets(frames.labels, frames.looked_for, recipe.label_smoothing)
+    looked_for = frames.looked_for
+    if recipe.mixup:
+        inputs, wanted, looked_for = mixup(
+            mixup_key, recipe.mixup, inputs, wanted, looked_for, windows >= 0
+        )
     class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
 
     def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
@@ -158,9 +173,7 @@ def update(
             mutable=["batch_stats"],
             rngs={"dropout": dropout_key},
         )
-        loss, weight = weighted_cross_entropy(
-            logits, frames.labels, frames.looked_for, class_weights
-        )
+        loss, weight = weighted_cross_entropy(logits, wanted, looked_for, class_weights)
         mean = loss / jnp.maximum(weight, LEAST_WEIGHT)
         return mean, (loss, weight, changed.get("batch_stats", {}))
 
@@ -168,6 +181,8 @@ def update(
     # optax raises Python floats to integer counts, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimiser.update(gradients, state.opt_state, state.params)
+    # An update is proportional to the rate, so that scaling one scales the other.
+    updates = jax.tree.map(lambda change: rate_scale * change, updates)
     state = TrainState(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
@@ -203,9 +218,8 @@ def validate(
             store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
         )
         logits = predict_logits(recipe, state, frames, normaliser)
-        loss, weight = weighted_cross_entropy(
-            logits, frames.labels, frames.looked_for, class_weights
-        )
+        wanted = targets(frames.labels, frames.looked_for)
+        loss, weight = weighted_cross_entropy(logits, wanted, frames.looked_for, class_weights)
         predicted = jnp.argmax(log_probabilities(logits, frames.looked_for), axis=-1)
         known = frames.labels >= 0
         cell = frames.labels.astype(jnp.int32) * classes + predicted.astype(jnp.int32)
@@ -229,17 +243,36 @@ def validate(
     return lax.scan(body, nothing, order)[0]
 
 
-def feature_moments(recipe: Recipe, plan: EpochPlan, store: FrameStore) -> Moments:
+def feature_moments(
+    recipe: Recipe, plan: EpochPlan, store: FrameStore, projection: Projection | None
+) -> Moments:
     """Moments `[steps, f]` of the features, a row a batch, over a store whose windows tile it."""
 
-    def body(_: None, windows: Array) -> tuple[None, Moments]:
+    def of_batch(found: Features) -> Moments:
+        flat, valid = complete(recipe.features, projection, found)
+        return moments(tame(recipe.features, flat), valid)
+
+    return _over_all_frames(recipe, plan, store, of_batch)
+
+
+def coordinate_comoments(recipe: Recipe, plan: EpochPlan, store: FrameStore) -> Comoments:
+    """Second moments of the coordinates to project, a row a batch, over the same windows."""
+    return _over_all_frames(
+        recipe, plan, store, lambda found: comoments(*to_project(recipe.features, found))
+    )
+
+
+def _over_all_frames(
+    recipe: Recipe, plan: EpochPlan, store: FrameStore, of_batch: Callable[[Features], T]
+) -> T:
+    def body(_: None, windows: Array) -> tuple[None, T]:
         frames = gather(
             store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
         )
         found = recipe.features.compute(frames.xy, frames.valid, frames.frame, frames.fps)
         # The rows behind a video's end, and those of no window, are frames of nobody.
         valid = found.flat_valid & frames.mask[..., None]
-        return None, moments(tame(recipe.features, found.flat), valid)
+        return None, of_batch(found.replace(flat_valid=valid))  # type: ignore[attr-defined]  # by struct
 
     order = deal(plan, jnp.arange(plan.windows, dtype=jnp.int32))
     return lax.scan(body, None, order)[1]

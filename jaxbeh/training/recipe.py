@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxbeh import features as feature_sets
 from jaxbeh import models
-from jaxbeh.config import Config
 from jaxbeh.data.store import Frames
-from jaxbeh.features import FEATURE_SETS, FeatureSet
+from jaxbeh.features import FeatureSet
 from jaxbeh.features.normaliser import Normaliser, normalise
+from jaxbeh.features.projection import complete
 from jaxbeh.models import Inputs
+from jaxbeh.settings import Config
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Recipe:
         length: t, frames a window.
         jitter: training windows start up to this many frames off.
         noise: standard deviation of the noise on standardised training inputs.
+        mixup: windows are mixed by shares from Beta(mixup, mixup); 0 mixes none.
         class_weights: c weights.
+        label_smoothing: share of a training target that is spread over the classes looked for.
     """
 
     model: nn.Module
@@ -33,7 +37,9 @@ class Recipe:
     length: int
     jitter: int
     noise: float
+    mixup: float
     class_weights: tuple[float, ...]
+    label_smoothing: float
 
     @classmethod
     def from_config(cls, config: Config) -> "Recipe":
@@ -41,11 +47,13 @@ class Recipe:
         classes = len(config.classes)
         return cls(
             model=models.build(config.model, classes),
-            features=FEATURE_SETS[config.features],
+            features=feature_sets.build(config.features),
             length=config.window.length,
             jitter=config.augmentation.jitter,
             noise=config.augmentation.noise,
+            mixup=config.augmentation.mixup,
             class_weights=config.loss.class_weights or (1.0,) * classes,
+            label_smoothing=config.loss.label_smoothing,
         )
 
 
@@ -66,9 +74,10 @@ def model_inputs(
             220 cm/s².)
     """
     found = features.compute(frames.xy, frames.valid, frames.frame, frames.fps)
-    flat = normalise(features, normaliser, found.flat, found.flat_valid)
+    flat, valid = complete(features, normaliser.projection, found)
+    flat = normalise(features, normaliser, flat, valid)
     if noise is not None:
         deviation, key = noise
         drawn = deviation * jax.random.normal(key, flat.shape, flat.dtype)
-        flat = flat + jnp.where(found.flat_valid, drawn, 0.0)
+        flat = flat + jnp.where(valid, drawn, 0.0)
     return Inputs(flat=flat, points=found.points, points_valid=found.points_valid, mask=frames.mask)

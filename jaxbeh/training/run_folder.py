@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxbeh.config import Config, load_config
+from jaxbeh.config import load_config, to_yaml
 from jaxbeh.errors import DataError, RunError
+from jaxbeh.settings import Config
 from jaxbeh.vocabulary import SlotTable
 
 
@@ -49,14 +50,14 @@ class RunFolder:
         try:
             if self.checkpoints.exists() or self.exists:
                 found = "parts of another run"
-            elif settings.exists() and settings.read_text("utf-8", "replace") != config.to_yaml():
+            elif settings.exists() and settings.read_text("utf-8", "replace") != to_yaml(config):
                 found = "another config.yaml"
             else:
                 found = ""
             if found:
                 raise RunError(f"{self.path}: holds {found}; choose another folder with --run")
             self.path.mkdir(parents=True, exist_ok=True)
-            self._write("config.yaml", config.to_yaml())
+            self._write("config.yaml", to_yaml(config))
             self._write_json("split.json", split)
             self._write_json("slots.json", slots.to_json())
             self._write("actions.json", actions)
@@ -67,13 +68,17 @@ class RunFolder:
                 f"{self.path}: cannot be written ({error}); choose another with --run"
             ) from None
 
-    def require_same(self, config: Config, record: Mapping[str, Any]) -> None:
-        """Refuse to continue a run with other settings, other data or other first weights.
+    def require_same(
+        self, config: Config, record: Mapping[str, Any], split: Mapping[str, list[str]]
+    ) -> None:
+        """Refuse to continue a run with other settings, data, first weights or another split.
+
+        The order of the videos counts too: it is what the run's windows are numbered by.
 
         Raises:
             RunError: with the differences and the two ways on.
         """
-        old, new = _flat(self.config().model_dump()), _flat(config.model_dump())
+        old, new = self.settings(), _flat(config.model_dump())
         differences = [
             f"  {key}: the run has {old.get(key)!r}, the command says {new.get(key)!r}"
             for key in sorted(old.keys() | new.keys())
@@ -85,6 +90,12 @@ class RunFolder:
             for key, label in (("data_hash", "data (hash)"), ("init_from", "first weights"))
             if recorded.get(key) != record.get(key)
         ]
+        before = self.split()
+        for side in ("train", "validation"):
+            if before[side] != split[side]:
+                moved = sorted(set(before[side]) ^ set(split[side]))
+                what = f"differ in {', '.join(moved[:5])}" if moved else "come in another order"
+                differences.append(f"  split: the {side} videos {what}")
         if differences:
             raise RunError(
                 "\n".join(
@@ -109,6 +120,10 @@ class RunFolder:
                 f"  python -m jaxbeh.train --config v6 --run {self.path}"
             )
         return load_config(str(self.path / "config.yaml"))
+
+    def settings(self) -> dict[str, Any]:
+        """The resolved settings by dotted key."""
+        return _flat(self.config().model_dump())
 
     def slots(self) -> SlotTable:
         """The keypoint slots that prediction must use."""

@@ -52,23 +52,36 @@ class LoopState:
         epoch: int32 scalar, epochs completed.
         best_score: float32 scalar, the best validation score; −1 before the first.
         best_epoch: int32 scalar, where it was reached; 0 before the first.
+        stalled: int32 scalar, epochs since the best one, or since the rate was lowered.
+        rate_scale: float32 scalar, what the schedule's rate is multiplied by.
     """
 
     epoch: np.int32
     best_score: np.float32
     best_epoch: np.int32
+    stalled: np.int32
+    rate_scale: np.float32
 
     @classmethod
     def start(cls) -> "LoopState":
         """Before the first epoch."""
-        return cls(epoch=np.int32(0), best_score=np.float32(-1), best_epoch=np.int32(0))
+        return cls(
+            epoch=np.int32(0),
+            best_score=np.float32(-1),
+            best_epoch=np.int32(0),
+            stalled=np.int32(0),
+            rate_scale=np.float32(1),
+        )
 
     def after(self, score: float) -> "LoopState":
         """The state once one more epoch reached `score`."""
         epoch = np.int32(self.epoch + 1)
         if np.float32(score) > self.best_score:
-            return LoopState(epoch=epoch, best_score=np.float32(score), best_epoch=epoch)
-        return self.replace(epoch=epoch)  # type: ignore[attr-defined,no-any-return]  # by struct
+            changed: dict[str, Any] = {"best_score": np.float32(score), "best_epoch": epoch}
+        else:
+            changed = {}
+        stalled = np.int32(0 if changed else self.stalled + 1)
+        return self.replace(epoch=epoch, stalled=stalled, **changed)  # type: ignore[attr-defined,no-any-return]  # by struct
 
     def finished(self, epochs: int, patience: int | None) -> bool:
         """Whether the last epoch is done, or none of the last `patience` brought a better score."""

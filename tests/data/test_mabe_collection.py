@@ -17,10 +17,10 @@ from mabe_folder import (
     write_table,
 )
 
-from jaxbeh.config import DataSettings, EventScale
 from jaxbeh.data.mabe import read_labelled, read_test
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
+from jaxbeh.settings import DataSettings, EventScale
 from jaxbeh.vocabulary import Triple
 
 
@@ -152,7 +152,7 @@ def test_events_that_were_not_looked_for_are_kept_and_counted(tmp_path):
     (recording,), findings = read(write_folder(tmp_path, [video]))
     assert len(recording.events.triples) == 3
     assert findings["events of actions that were not looked for"] == (
-        "their frames are unknown, not background",
+        "unknown, not absent, if a class above the background has them",
         ("101",),
         2,
     )
@@ -374,7 +374,7 @@ def test_a_cache_that_cannot_be_written_is_said_once(tmp_path):
 def test_reading_imports_no_jax(python, tmp_path):
     root = write_folder(tmp_path, [GOOD])
     code = (
-        "import sys; from pathlib import Path; from jaxbeh.config import DataSettings;"
+        "import sys; from pathlib import Path; from jaxbeh.settings import DataSettings;"
         "from jaxbeh.data.mabe import read_labelled; from jaxbeh.data.report import ReadingReport;"
         f"read_labelled(Path({json.dumps(str(root))}), DataSettings(), ReadingReport(), None);"
         "assert 'jax' not in sys.modules"

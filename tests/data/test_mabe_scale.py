@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mabe_folder import rows, walk, write_parquet
 
-from jaxbeh.config import DataSettings
 from jaxbeh.data.mabe import scale
 from jaxbeh.data.mabe.scale import centre, pixels_per_cm
 from jaxbeh.data.mabe.stray import farthest_apart
@@ -14,6 +13,7 @@ from jaxbeh.data.mabe.tracking import read_tracking
 from jaxbeh.data.mabe.videos import VideoRow
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
+from jaxbeh.settings import DataSettings
 
 NAMES = ("belly", "nose", "tail_base")
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import recording, wander
 
-from jaxbeh.config import DataSettings
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.split import split_videos
 from jaxbeh.errors import DataError
+from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import ClassMap
 
 CLASSES = ClassMap.build([("background", []), ("social", ["sniff"]), ("aggressive", ["attack"])])

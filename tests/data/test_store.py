@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recordings import SEVEN, recording, wander
 
 from jaxbeh.data.scene import scene_labels
 from jaxbeh.data.store import Scene, build_store, gather, window_starts, window_table
 from jaxbeh.errors import DataError
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, ClassMap, SlotTable
-from tests.recordings import SEVEN, recording, wander
 
 CLASSES = ClassMap.build(
     [

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def compute(path, valid=None, first=0, fps=FPS):
     xy[~shown] = 0
     frame = np.arange(first - MOTION.history, first - MOTION.history + time, dtype=np.int32)[None]
     shown &= (frame >= 0)[..., None, None]
-    found = MOTION.compute(
+    found = jax.jit(MOTION.compute)(
         jnp.asarray(xy), jnp.asarray(shown), jnp.asarray(frame), jnp.full((1,), fps, jnp.float32)
     )
     return {

@@ -1,11 +1,17 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from poses import BODY, scene, window
 
+from jaxbeh.features import projection
+from jaxbeh.features.engineered import engineered_set
 from jaxbeh.features.feature_set import FeatureSet
-from jaxbeh.features.motion import motion
+from jaxbeh.features.motion import MOTION, motion
 from jaxbeh.features.normaliser import CLIP, Normaliser, fit, moments, normalise, tame
+from jaxbeh.features.projection import comoments, complete, to_project
 
 TWO = FeatureSet(names=("place", "speed"), history=0, heavy_tailed=(False, True), compute=motion)
 
@@ -48,3 +54,30 @@ def test_values_are_clipped_and_missing_ones_are_zero():
     flat = jnp.asarray([[[100.0, 1e6], [-100.0, 3.0]]], jnp.float32)
     valid = jnp.asarray([[[True, True], [True, False]]])
     np.testing.assert_array_equal(normalise(TWO, scale, flat, valid)[0], [[CLIP, CLIP], [-CLIP, 0]])
+
+
+@pytest.mark.parametrize("features", [MOTION, engineered_set(16), engineered_set(3)])
+def test_a_fitted_normaliser_has_the_templates_leaves_and_comes_back_from_them(features):
+    frames = window(features, *scene(*(np.stack([BODY + i] * 20) for i in range(2))), 0, 20, 30.0)
+    projected = None
+    if features.projected:
+        seen = comoments(*to_project(features, frames))
+        projected = projection.fit([jax.device_get(seen)], features.components)
+    flat, valid = complete(features, projected, frames)
+    fitted = fit([moments(tame(features, flat), valid)], projected)
+    leaves, structure = jax.tree.flatten(fitted)
+    wanted, expected = jax.tree.flatten(Normaliser.template(features))
+    assert structure == expected
+    assert len(leaves) == (4 if features.projected else 2)
+    assert [(leaf.shape, leaf.dtype) for leaf in leaves] == [
+        (leaf.shape, leaf.dtype) for leaf in wanted
+    ]
+    again = jax.tree.unflatten(expected, leaves)
+    inputs = [
+        normalise(features, one, *complete(features, one.projection, frames))
+        for one in (fitted, again)
+    ]
+    np.testing.assert_array_equal(*inputs)
+    assert inputs[0].dtype == np.float32
+    assert np.isfinite(inputs[0]).all()
+    assert not np.asarray(inputs[0])[~np.asarray(valid)].any()

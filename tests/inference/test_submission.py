@@ -93,7 +93,7 @@ BROKEN = [
     (lambda t: t.drop(columns="row_id"), r"the columns are video_id.*write exactly row_id"),
     (lambda t: t.assign(score=1.0), "score; write exactly"),
     (lambda t: t[list(COLUMNS)[::-1]], "the columns are stop_frame"),
-    (lambda t: t.iloc[:0], "no bout was predicted"),
+    (lambda t: t.iloc[:0], "there is no bout to write"),
     (lambda t: t.assign(row_id=0), r"row 1: row_id .*0.* is there twice"),
     (lambda t: t.assign(video_id=42), r"row 0: video_id .*42.* is not plain text"),
     (lambda t: t.assign(video_id="42"), "row 0: video_id '42' is none of the 1 videos"),

@@ -1,14 +1,18 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import compiled, count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxbeh.config import load_config
 from jaxbeh.models import Inputs, build
-from jaxbeh.models.conv_bilstm import ShiftedConv, _interpolation, _max_pool, _upsample
+from jaxbeh.models.conv_bilstm import _interpolation, _max_pool, _upsample
 from jaxbeh.models.recurrence import BidirectionalLSTM
+from jaxbeh.models.shifted_conv import ShiftedConv
 
 
 def inputs(flat, mask=None):
@@ -21,19 +25,34 @@ def inputs(flat, mask=None):
     )
 
 
+@functools.cache
 def small(features=5, length=40, seed=0):
     config = load_config("debug", ["model.channels=[6, 7, 8]", "model.hidden=9"])
     model = build(config.model, 4)
     draw = np.random.default_rng(seed)
     flat = draw.normal(size=(3, length, features)).astype(np.float32)
-    variables = model.init(jax.random.key(seed), inputs(flat), train=False)
+    init = compiled(functools.partial(model.init, train=False))
+    variables = init(jax.random.key(seed), inputs(flat))
     # Statistics of some data, as after training: zeros and ones would hide mistakes.
     stats = jax.tree.map(lambda leaf: leaf + 0.3, variables["batch_stats"])
     return model, {"params": variables["params"], "batch_stats": stats}, flat
 
 
-def count(tree):
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+@functools.cache
+def applied(train):
+    """`(variables, inputs) → (logits, batch statistics)` of `small()`, the same dropout always."""
+    model, _, _ = small()
+
+    def run(variables, inputs):
+        return model.apply(
+            variables,
+            inputs,
+            train=train,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(3)},
+        )
+
+    return compiled(run)
 
 
 def test_v6_has_the_parameters_of_the_formula():
@@ -51,21 +70,14 @@ def test_v6_has_the_parameters_of_the_formula():
 @settings(max_examples=6)
 @given(st.integers(1, 39), st.booleans(), st.integers(0, 2**31))
 def test_what_stands_in_padding_changes_no_valid_frame(valid, train, seed):
-    model, variables, flat = small()
+    _, variables, flat = small()
     mask = np.ones((3, 40), bool)
     mask[1, valid:] = False
     other = flat.copy()
     other[1, valid:] = np.random.default_rng(seed).normal(0, 50, other[1, valid:].shape)
 
     def run(values):
-        logits = model.apply(
-            variables,
-            inputs(values, mask),
-            train=train,
-            mutable=["batch_stats"],
-            rngs={"dropout": jax.random.key(3)},
-        )
-        return logits[0], logits[1]
+        return applied(train)(variables, inputs(values, mask))
 
     (one, stats), (two, other_stats) = run(flat), run(other)
     np.testing.assert_array_equal(np.asarray(one)[mask], np.asarray(two)[mask])
@@ -74,25 +86,18 @@ def test_what_stands_in_padding_changes_no_valid_frame(valid, train, seed):
 
 
 def test_a_padding_row_changes_nothing_in_the_batch():
-    model, variables, flat = small()
+    _, variables, flat = small()
     extra = np.concatenate([flat, np.full((1, 40, 5), 9.0, np.float32)])
     mask = np.ones((4, 40), bool)
     mask[3] = False
-    apply = lambda data, shown: model.apply(  # noqa: E731  # twice the same call
-        variables,
-        inputs(data, shown),
-        train=True,
-        mutable=["batch_stats"],
-        rngs={"dropout": jax.random.key(0)},
-    )
-    _, alone = apply(flat, None)
-    _, padded = apply(extra, mask)
+    _, alone = applied(True)(variables, inputs(flat))
+    _, padded = applied(True)(variables, inputs(extra, mask))
     for left, right in zip(jax.tree.leaves(alone), jax.tree.leaves(padded), strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6)
 
 
 def test_without_padding_it_is_the_plain_network():
-    model, variables, flat = small()
+    _, variables, flat = small()
     params, stats = variables["params"], variables["batch_stats"]
 
     def plain(x):
@@ -135,7 +140,7 @@ def test_without_padding_it_is_the_plain_network():
             outputs.append(h)
         return np.stack(outputs, 1)
 
-    found = model.apply(variables, inputs(flat), train=False)
+    found, _ = applied(False)(variables, inputs(flat))
     np.testing.assert_allclose(found, plain(flat), rtol=2e-4, atol=2e-5)
 
 
@@ -143,9 +148,9 @@ def test_the_backward_direction_starts_at_the_last_valid_step():
     layer = BidirectionalLSTM(6)
     x = jax.random.normal(jax.random.key(0), (9, 2, 4))
     mask = jnp.ones((9, 2), bool).at[5:, 1].set(False)
-    variables = layer.init(jax.random.key(1), x, mask)
-    found = layer.apply(variables, x, mask)
-    short = layer.apply(variables, x[:5, 1:], jnp.ones((5, 1), bool))
+    variables = compiled(layer.init)(jax.random.key(1), x, mask)
+    found = compiled(layer.apply)(variables, x, mask)
+    short = compiled(layer.apply)(variables, x[:5, 1:], jnp.ones((5, 1), bool))
     np.testing.assert_allclose(found[:5, 1:], short, rtol=1e-6)
 
 

@@ -44,15 +44,15 @@ def test_reads_back_what_it_was_started_with(folder):
 
 
 def test_the_same_command_is_the_same_run(folder):
-    folder.require_same(CONFIG, RECORD)
+    folder.require_same(CONFIG, RECORD, SPLIT)
     folder.require_same(
-        load_config("debug", ["training.checkpoint_every=1"]), {**RECORD, "data": "moved"}
+        load_config("debug", ["training.checkpoint_every=1"]), {**RECORD, "data": "moved"}, SPLIT
     )
 
 
-def refusal(folder, config=CONFIG, **record):
+def refusal(folder, config=CONFIG, split=None, **record):
     with pytest.raises(RunError) as caught:
-        folder.require_same(config, {**RECORD, **record})
+        folder.require_same(config, {**RECORD, **record}, split or SPLIT)
     return str(caught.value)
 
 
@@ -75,6 +75,19 @@ def test_other_data_is_refused(folder):
     said = refusal(folder, data_hash="def")
     assert "  data (hash): the run has abc, the command brings def" in said.splitlines()
     assert "--init-from" in said
+
+
+def test_another_split_is_refused(folder):
+    """A split file is named in the settings, its content is not."""
+    moved = {"train": SPLIT["train"] + SPLIT["validation"][:1], "validation": ["99"]}
+    said = refusal(folder, split=moved)
+    assert f"split: the train videos differ in {SPLIT['validation'][0]}" in said
+    assert "split: the validation videos differ in" in said
+
+
+def test_the_same_split_in_another_order_is_refused(folder):
+    reordered = {side: videos[::-1] for side, videos in SPLIT.items()}
+    assert "split: the train videos come in another order" in refusal(folder, split=reordered)
 
 
 def test_other_first_weights_are_refused(folder):

@@ -6,50 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import assembled, run
 
-from jaxbeh.config import load_config
-from jaxbeh.data.report import ReadingReport
-from jaxbeh.data.scene import scene_labels
+from jaxbeh.data.store import gather
 from jaxbeh.training import assemble as building
 from jaxbeh.training import fetch as fetching
 from jaxbeh.training import loop as looping
-from jaxbeh.training.checkpoints import Checkpoints, leaves_of
-from jaxbeh.training.dataset import build_dataset, class_map
-from jaxbeh.training.loss import log_probabilities, weighted_cross_entropy
-from jaxbeh.training.optimiser import learning_rate
-from jaxbeh.training.progress import EpochProgress
+from jaxbeh.training.checkpoints import leaves_of
+from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import LoopState
-from jaxbeh.training.stop import StopRequest
-from tests.recordings import recording, wander
-
-TINY = (
-    "model.channels=[4, 5, 6]",
-    "model.hidden=7",
-    "window.length=32",
-    "window.train_stride=16",
-    "window.validation_stride=32",
-    "training.batch_size=8",
-)
-
-
-def collection(frames=150, videos=5):
-    made = []
-    for video in range(videos):
-        pixels = wander(frames, seed=video)
-        events = [
-            ("mouse1,mouse2,sniff", 10, 40),
-            ("mouse1,mouse2,mount", 60, 80),
-            ("mouse1,mouse2,attack", 100, 130),
-        ]
-        made.append(recording(pixels, events, video_id=str(video)))
-    return made
-
-
-def assembled(*overrides, **kwargs):
-    config = load_config("debug", [*TINY, *overrides])
-    dataset = build_dataset(collection(**kwargs), config, ReadingReport())
-    return config, dataset, building.assemble(config, dataset)
 
 
 def test_the_loss_is_the_weighted_mean_over_labelled_frames():
@@ -57,8 +23,10 @@ def test_the_loss_is_the_weighted_mean_over_labelled_frames():
     logits = draw.normal(size=(2, 5, 3)).astype(np.float32)
     labels = np.array([[0, 1, 2, -1, 0], [1, 1, -1, -1, -1]], np.int8)
     weights = np.array([1.0, 5.0, 8.0], np.float32)
+    looked_for = jnp.ones((2, 3), bool)
+    wanted = targets(jnp.asarray(labels), looked_for)
     total, weight = weighted_cross_entropy(
-        jnp.asarray(logits), jnp.asarray(labels), jnp.ones((2, 3), bool), jnp.asarray(weights)
+        jnp.asarray(logits), wanted, looked_for, jnp.asarray(weights)
     )
     known = labels >= 0
     probability = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -75,11 +43,18 @@ def test_a_class_not_looked_for_has_no_probability_and_no_gradient():
     logits = jnp.asarray([[[0.0, 50.0, 1.0]]])
     probabilities = jnp.exp(log_probabilities(logits, looked_for))
     np.testing.assert_allclose(probabilities[0, 0], [0.26894143, 0.0, 0.7310586], rtol=1e-5)
-    gradient = jax.grad(
-        lambda z: weighted_cross_entropy(z, jnp.zeros((1, 1), jnp.int8), looked_for, jnp.ones(3))[0]
-    )(logits)
+    wanted = targets(jnp.zeros((1, 1), jnp.int8), looked_for, smoothing=0.3)
+    gradient = jax.grad(lambda z: weighted_cross_entropy(z, wanted, looked_for, jnp.ones(3))[0])(
+        logits
+    )
     assert np.isfinite(gradient).all()
     assert gradient[0, 0, 1] == 0
+
+
+def test_smoothing_spreads_over_the_classes_looked_for_and_known_frames_only():
+    labels = jnp.asarray([[2, -1]], jnp.int8)
+    wanted = targets(labels, jnp.asarray([[True, False, True]]), smoothing=0.2)
+    np.testing.assert_allclose(wanted[0], [[0.1, 0.0, 0.9], [0, 0, 0]], rtol=1e-6)
 
 
 @functools.cache
@@ -89,8 +64,11 @@ def trained_twice(*overrides):
     first = building.first_snapshot(made, dataset)
     state, sums, normaliser = jax.device_put((first.train, first.sums, first.normaliser))
     order = made.programs.shuffle(made.root, state.step)
+    scale = jax.device_put(first.loop.rate_scale)
     for _ in range(2):
-        state, sums = made.programs.train(state, sums, made.train, order, normaliser, made.root)
+        state, sums = made.programs.train(
+            state, sums, made.train, order, normaliser, made.root, scale
+        )
     return leaves_of(state.params)
 
 
@@ -99,7 +77,8 @@ def test_every_parameter_moves_in_one_step_and_statistics_too():
     first = building.first_snapshot(made, dataset)
     state, sums, normaliser = jax.device_put((first.train, first.sums, first.normaliser))
     order = made.programs.shuffle(made.root, state.step)
-    state, sums = made.programs.train(state, sums, made.train, order, normaliser, made.root)
+    scale = jax.device_put(first.loop.rate_scale)
+    state, sums = made.programs.train(state, sums, made.train, order, normaliser, made.root, scale)
     before, after = leaves_of(first.train), leaves_of(state)
     still = [path for path in before if np.array_equal(before[path], after[path])]
     assert still == []
@@ -112,6 +91,12 @@ def test_every_parameter_moves_in_one_step_and_statistics_too():
     [
         "augmentation.noise=0.5",
         "augmentation.jitter=9",
+        "augmentation.mixup=0.2",
+        "loss.label_smoothing=0.1",
+        "optimizer.name=adam",
+        "schedule.name=constant",
+        "features.name=coordinates",
+        "features.name=engineered",
         "loss.class_weights=[1, 1, 1, 1]",
         "optimizer.learning_rate=1e-2",
         "optimizer.weight_decay=0.5",
@@ -123,20 +108,8 @@ def test_every_parameter_moves_in_one_step_and_statistics_too():
 )
 def test_what_a_config_names_takes_effect(override):
     plain, other = trained_twice(), trained_twice(override)
+    assert plain.keys() == other.keys()
     assert any(not np.array_equal(plain[path], other[path]) for path in plain)
-
-
-def run(made, config, dataset, folder, epochs_seen=None):
-    snapshot = building.first_snapshot(made, dataset)
-    checkpoints = Checkpoints(folder / "checkpoints", print)
-    seen = epochs_seen.append if epochs_seen is not None else None
-    whole = building.run_of(made, config, RunFolder(folder), snapshot.normaliser, seen)
-    from rich.console import Console
-
-    progress = EpochProgress(Console(quiet=True), config.training.epochs, 0)
-    loop = looping.fit(whole, snapshot, checkpoints, StopRequest(), progress)
-    checkpoints.close()
-    return loop
 
 
 def test_a_small_network_overfits_a_small_collection(tmp_path):
@@ -175,25 +148,19 @@ def test_two_small_transfers_an_epoch_and_one_compilation(tmp_path, monkeypatch)
     assert int(loop.epoch) == 4
 
 
-def test_the_store_is_read_by_label_masks_as_the_scene_says():
-    config, dataset, _ = assembled()
-    classes = class_map(config)
-    for scene in (*dataset.train, *dataset.validation):
-        np.testing.assert_array_equal(
-            scene.labels.values, scene_labels(scene.recording, classes).values
-        )
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 100])
-def test_the_rate_warms_up_and_ends_at_its_floor(epochs):
-    config = load_config("v6")
-    rate = learning_rate(config.optimizer, config.schedule, 5, epochs)
-    values = [float(rate(step)) for step in range(5 * epochs + 1)]
-    warmup = min(15, 5 * epochs // 3)
-    assert values[0] == pytest.approx(4e-4 / warmup)
-    assert values[warmup] == pytest.approx(4e-4) == max(values)
-    assert values[-1] == pytest.approx(1e-5)
-    assert values[:warmup] == sorted(values[:warmup])
+def test_what_is_gathered_has_the_labels_of_the_events_and_no_others():
+    """Three events of the collection, in frames; unknown past the video's end."""
+    _, _, made = assembled()
+    truth = np.zeros(150, np.int8)
+    truth[10:40], truth[60:80], truth[100:130] = 1, 2, 3
+    count = len(made.train.windows)
+    frames = gather(
+        made.train, jnp.arange(count), jnp.zeros(count, jnp.int32), made.recipe.length, 2
+    )
+    for start, labels in zip(made.train.windows[:, 1].tolist(), frames.labels, strict=True):
+        there = truth[start : start + 32]
+        np.testing.assert_array_equal(labels[: len(there)], there)
+        assert (labels[len(there) :] == -1).all()
 
 
 def test_early_stopping_counts_epochs_without_a_better_score():

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxbeh.config import EventScale
 from jaxbeh.data.mabe.parquet import explained, is_integer, is_text, open_parquet
 from jaxbeh.data.recording import Events
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.settings import EventScale
 from jaxbeh.vocabulary import MOUSE_SLOTS, Triple
 
 _KIND = "annotation file"

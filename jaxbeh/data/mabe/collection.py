@@ -1,10 +1,11 @@
 """A whole folder in the MABe layout → recordings, with a report of all that was met on the way."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from jaxbeh.config import DataSettings
 from jaxbeh.data.cache import TrackingCache
 from jaxbeh.data.mabe.annotation import Annotation, event_factor, place_events, read_annotation
 from jaxbeh.data.mabe.parquet import FileError, MissingFileError
@@ -14,9 +15,12 @@ from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
 from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
+from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import Triple
 
 LEFT_OUT = "left out"
+_FILES_AT_ONCE = 8
+"""Bounds the memory: a long recording takes some 300 MB while it is read."""
 _LAYOUT = (
     "a collection is a folder with train.csv, train_tracking/<lab_id>/<video_id>.parquet and "
     "train_annotation/<lab_id>/<video_id>.parquet"
@@ -48,15 +52,17 @@ def read_labelled(
     rows = read_videos(table)
     annotations = _read_annotations(root / "train_annotation", rows, report)
     whitelists = _whitelists(rows, annotations, report)
-    recordings = []
     reader = _Reader(root / "train_tracking", settings, report, cache)
-    for row in rows:
-        if row.video_id in whitelists and row.video_id in annotations:
-            recording = reader.read(row, whitelists[row.video_id], annotations[row.video_id])
-            recordings += [recording] if recording else []
+    recordings = reader.read(
+        [
+            _Wanted(row, whitelists[row.video_id], annotations[row.video_id])
+            for row in rows
+            if row.video_id in whitelists and row.video_id in annotations
+        ]
+    )
     if not recordings:
         raise DataError(_none_left(table, len(rows), "trained on", report))
-    return tuple(recordings)
+    return recordings
 
 
 def read_test(
@@ -82,19 +88,18 @@ def read_test(
     if not table.exists() or not folder.exists():
         return ()
     rows = read_videos(table)
-    recordings = []
-    reader = _Reader(folder, settings, report, cache)
+    wanted = []
     for row in rows:
         try:
             whitelist = parse_whitelist(row.behaviors) if row.behaviors else None
         except DataError as error:
             report.add(str(error), LEFT_OUT, row.video_id)
             continue
-        recording = reader.read(row, whitelist, None)
-        recordings += [recording] if recording else []
+        wanted.append(_Wanted(row, whitelist, None))
+    recordings = _Reader(folder, settings, report, cache).read(wanted)
     if rows and not recordings:
         raise DataError(_none_left(table, len(rows), "predicted on", report))
-    return tuple(recordings)
+    return recordings
 
 
 def _require_folder(root: Path) -> None:
@@ -156,26 +161,52 @@ def _whitelists(
 
 
 @dataclass(frozen=True)
+class _Wanted:
+    row: VideoRow
+    whitelist: frozenset[Triple] | None
+    annotation: Annotation | None
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a tracking file gave: its tracking, or why there is none; and a cache out of order."""
+
+    tracking: Tracking | FileError
+    findings: Mapping[str, int]
+    unwritable: str = ""
+
+
+@dataclass(frozen=True)
 class _Reader:
     folder: Path
     settings: DataSettings
     report: ReadingReport
     cache: Path | None
 
-    def read(
-        self, row: VideoRow, whitelist: frozenset[Triple] | None, annotation: Annotation | None
-    ) -> Recording | None:
+    def read(self, wanted: Sequence[_Wanted]) -> tuple[Recording, ...]:
+        """All videos that can be read; the others are reported as left out.
+
+        Several files are read at a time, and told of in the order of the table.
+        """
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _FILES_AT_ONCE)) as threads:
+            found = threads.map(self._tracking, [item.row for item in wanted])
+            recordings = [self._recording(*pair) for pair in zip(wanted, found, strict=True)]
+        return tuple(recording for recording in recordings if recording is not None)
+
+    def _recording(self, wanted: _Wanted, found: _Read) -> Recording | None:
         """One video; `None` once it is reported as left out."""
-        try:
-            tracking, findings = self._tracking(row)
-            scale = pixels_per_cm(row, tracking, self.settings, self.report)
-        except FileError as error:
-            self.report.add(error.reason, LEFT_OUT, row.video_id)
+        row, tracking = wanted.row, found.tracking
+        if found.unwritable:
+            self.report.add(found.unwritable, "read afresh every time", row.video_id)
+        if isinstance(tracking, FileError):
+            self.report.add(tracking.reason, LEFT_OUT, row.video_id)
             return None
+        try:
+            scale = pixels_per_cm(row, tracking, self.settings, self.report)
         except DataError as error:
             self.report.add(str(error), LEFT_OUT, row.video_id)
             return None
-        for name, count in findings.items():
+        for name, count in found.findings.items():
             self.report.add(*FINDINGS[name], row.video_id, count)
         fps = row.fps
         if fps is None:
@@ -192,41 +223,36 @@ class _Reader:
             fps=fps,
             pixels_per_cm=scale,
             centre=centre(row, tracking),
-            whitelist=whitelist,
-            events=self._events(row, tracking, fps, whitelist, annotation),
+            whitelist=wanted.whitelist,
+            events=self._events(wanted, tracking, fps),
         )
 
-    def _tracking(self, row: VideoRow) -> tuple[Tracking, dict[str, int]]:
+    def _tracking(self, row: VideoRow) -> _Read:
         path = self.folder / row.lab_id / f"{row.video_id}.parquet"
-        if self.cache is None:
-            return read_tracking(path)
-        cache = TrackingCache(self.cache)
+        try:
+            return self._cached(path, self.cache) if self.cache else _Read(*read_tracking(path))
+        except FileError as error:
+            return _Read(error, {})
+
+    def _cached(self, path: Path, folder: Path) -> _Read:
+        cache = TrackingCache(folder)
         try:
             key = cache.key(path)
         except OSError:
-            return read_tracking(path)  # which says what is wrong with the file
+            return _Read(*read_tracking(path))  # which says what is wrong with the file
         kept = cache.load(key)
         if kept is not None:
-            return kept
+            return _Read(*kept)
         tracking, findings = read_tracking(path)
         try:
             cache.store(key, tracking, findings)
         except OSError as error:
-            self.report.add(
-                f"the cache folder {self.cache} cannot be written ({error.strerror})",
-                "read afresh every time",
-                row.video_id,
-            )
-        return tracking, findings
+            unwritable = f"the cache folder {folder} cannot be written ({error.strerror})"
+            return _Read(tracking, findings, unwritable)
+        return _Read(tracking, findings)
 
-    def _events(
-        self,
-        row: VideoRow,
-        tracking: Tracking,
-        fps: float,
-        whitelist: frozenset[Triple] | None,
-        annotation: Annotation | None,
-    ) -> Events | None:
+    def _events(self, wanted: _Wanted, tracking: Tracking, fps: float) -> Events | None:
+        row, whitelist, annotation = wanted.row, wanted.whitelist, wanted.annotation
         if annotation is None or whitelist is None:
             return None
         events = place_events(
@@ -241,7 +267,7 @@ class _Reader:
         if unexpected:
             self.report.add(
                 "events of actions that were not looked for",
-                "their frames are unknown, not background",
+                "unknown, not absent, if a class above the background has them",
                 row.video_id,
                 unexpected,
             )

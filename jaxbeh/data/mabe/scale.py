@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxbeh.config import DataSettings
 from jaxbeh.data.mabe.stray import farthest_apart
 from jaxbeh.data.mabe.videos import VideoRow
 from jaxbeh.data.recording import MISSING, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
+from jaxbeh.settings import DataSettings
 
 _BLOCK = 1 << 15
 """Frames handled at a time, so that long videos need little memory."""

@@ -1,0 +1,77 @@
+"""The command `jaxbeh compare`: several runs side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jaxbeh.console import print_table
+
+if TYPE_CHECKING:
+    from jaxbeh.training.run_folder import RunFolder
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs.")],
+) -> None:
+    """Put runs side by side: what they reached, how long they took, in which settings they differ.
+
+    Windows/s is the median over the epochs, validation included.
+    """
+    from jaxbeh.training.run_folder import RunFolder
+
+    folders = [RunFolder(path) for path in runs]
+    settings = [folder.settings() for folder in folders]
+    rows = [[figure, *cells] for figure, cells in _figures(folders).items()]
+    for key in sorted({key for values in settings for key in values}):
+        cells = [_cell(values[key]) if key in values else "–" for values in settings]
+        if len(set(cells)) > 1:
+            rows.append([key, *cells])
+    print_table("Runs", ["", *(str(path) for path in runs)], rows)
+
+
+def _figures(folders: "list[RunFolder]") -> dict[str, list[str]]:
+    """One row a figure, one cell a run."""
+    figures: dict[str, list[str]] = {}
+    for folder in folders:
+        for name, text in _outcome(folder).items():
+            figures.setdefault(name, []).append(text)
+    return figures
+
+
+def _outcome(folder: "RunFolder") -> dict[str, str]:
+    from statistics import median
+
+    record, lines = folder.record(), folder.metrics()
+    devices = record.get("devices", {})
+    made = {
+        "parameters": f"{record['parameters']:,}" if "parameters" in record else "–",
+        "device": f"{devices.get('count', '–')} × {devices.get('kind', '–')}",
+    }
+    if not lines:
+        blank = ("best macro-F1", "in epoch", "epochs", "minutes", "windows/s")
+        return dict.fromkeys(blank, "–") | made
+    best = max(lines, key=lambda line: line["val_macro_f1"])
+    seconds = [line["seconds"] for line in lines]
+    return {
+        "best macro-F1": f"{best['val_macro_f1']:.4f}",
+        "in epoch": str(best["epoch"]),
+        "epochs": str(len(lines)),
+        "minutes": f"{sum(seconds) / 60:.1f}",
+        "windows/s": f"{record['windows'] / median(seconds):,.0f}" if "windows" in record else "–",
+    } | made
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def main() -> None:
+    """Run the command on the words of the command line."""
+    from jaxbeh.cli import run_command
+
+    run_command(compare)
+
+
+if __name__ == "__main__":
+    main()

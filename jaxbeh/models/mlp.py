@@ -1,0 +1,31 @@
+"""MLP: each frame on its own, so that neither neighbours nor padding can matter to it."""
+
+from typing import Self
+
+import flax.linen as nn
+from jax import Array
+
+from jaxbeh.models.inputs import Inputs
+from jaxbeh.settings import MLPSettings
+
+
+class MLP(nn.Module):
+    """Dense → ReLU → dropout for each of `hidden`; `[b, t, f]` flat inputs → `[b, t, c]` logits."""
+
+    hidden: tuple[int, ...]
+    dropout: float
+    classes: int
+
+    @classmethod
+    def from_settings(cls, settings: MLPSettings, classes: int) -> Self:
+        """The module that settings describe."""
+        return cls(hidden=settings.hidden, dropout=settings.dropout, classes=classes)
+
+    @nn.compact
+    def __call__(self, inputs: Inputs, train: bool) -> Array:
+        """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
+        drop = nn.Dropout(self.dropout, deterministic=not train)
+        x = inputs.flat
+        for units in self.hidden:
+            x = drop(nn.relu(nn.Dense(units)(x)))
+        return nn.Dense(self.classes)(x)

@@ -1,0 +1,331 @@
+"""Settings of a run: frozen, typed, validated blocks; `config.py` loads them from YAML."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(min_length=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Units = Annotated[int, Field(ge=1)]
+
+
+class Block(BaseModel):
+    """What all settings share: frozen, no unknown keys, no conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class EventScale(Block):
+    """A known mistake of one lab's annotations: event frames are multiplied by `factor`."""
+
+    lab: Name
+    fps: float = Field(gt=0, description="only videos of this frame rate, frames a second")
+    factor: float = Field(gt=0)
+
+
+class DataSettings(Block):
+    """What is read, how it is split, and what stands in for missing metadata."""
+
+    split_file: str | None = Field(
+        None,
+        description="JSON with `train` and `validation` lists of video ids; a path as on the "
+        "command line, from the working directory",
+    )
+    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of the videos")
+    default_fps: float = Field(30.0, gt=0, description="frames a second where a video has none")
+    assumed_body_length_cm: float = Field(
+        9.0, gt=0, description="nose to tail base, where a video has no scale"
+    )
+    aliases: dict[Name, Name] = Field(
+        default_factory=dict, description="a file's keypoint name: the name it goes by here"
+    )
+    event_scale: tuple[EventScale, ...] = ()
+    synthetic_videos: int = Field(22, ge=3, description="labelled videos made without --data")
+
+
+class WindowSettings(Block):
+    """Windows of consecutive frames, in frames."""
+
+    length: int = Field(100, ge=1)
+    train_stride: int = Field(25, ge=1)
+    validation_stride: int = Field(100, ge=1)
+
+    @model_validator(mode="after")
+    def _no_frame_between_windows(self) -> Self:
+        for key in ("train_stride", "validation_stride"):
+            if getattr(self, key) > self.length:
+                raise ValueError(
+                    f"{key} {getattr(self, key)} leaves frames out between windows of "
+                    f"{self.length}; at most {self.length} is allowed"
+                )
+        return self
+
+
+class CoordinateSettings(Block):
+    """144 coordinates (`features/coordinates.py`)."""
+
+    name: Literal["coordinates"] = "coordinates"
+
+
+class MotionSettings(Block):
+    """288: the coordinates, 72 speeds, 72 accelerations (`features/motion.py`)."""
+
+    name: Literal["motion"] = "motion"
+
+
+class EngineeredSettings(Block):
+    """23 quantities of two mice, their rolling statistics, a PCA (`features/engineered.py`)."""
+
+    name: Literal["engineered"] = "engineered"
+    pca_components: int = Field(16, ge=1, le=28, description="of the two mice's 28 coordinates")
+
+
+FeatureSettings = Annotated[
+    CoordinateSettings | MotionSettings | EngineeredSettings, Field(discriminator="name")
+]
+"""The settings of any set of features; its `name` says which."""
+
+
+class _ModelBlock(Block):
+    @property
+    def shortest_window(self) -> int:
+        """Frames that a window must have at least."""
+        return 1
+
+
+class MLPSettings(_ModelBlock):
+    """Each frame on its own (`models/mlp.py`)."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: tuple[Units, ...] = Field((256, 256), min_length=1)
+    dropout: Probability = 0.0
+
+
+class ConvBiLSTMSettings(_ModelBlock):
+    """Three pooled convolutions and a two-layer bidirectional LSTM (`models/conv_bilstm.py`)."""
+
+    name: Literal["conv_bilstm"] = "conv_bilstm"
+    channels: tuple[Units, ...] = Field((64, 128, 256), min_length=1)
+    hidden: int = Field(256, ge=1, description="units each way")
+    lstm_layers: int = Field(2, ge=1)
+    dropout: Probability = 0.3
+
+    @property
+    def shortest_window(self) -> int:
+        """Frames that leave one step after all poolings."""
+        return int(2 ** len(self.channels))
+
+
+class TCNSettings(_ModelBlock):
+    """Residual blocks of convolutions, dilated by 1, 2, 4, … (`models/tcn.py`)."""
+
+    name: Literal["tcn"] = "tcn"
+    channels: tuple[Units, ...] = Field((64, 128, 256, 256), min_length=1)
+    dropout: Probability = 0.2
+
+
+class TransformerSettings(_ModelBlock):
+    """A Transformer encoder with rotary positions (`models/transformer.py`)."""
+
+    name: Literal["transformer"] = "transformer"
+    width: int = Field(256, ge=2)
+    layers: int = Field(4, ge=1)
+    heads: int = Field(8, ge=1)
+    dropout: Probability = 0.1
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width {self.width} is not divisible by twice the {self.heads} heads; "
+                f"{2 * self.heads * max(1, round(self.width / (2 * self.heads)))} would be"
+            )
+        return self
+
+
+class BiLSTMSettings(Block):
+    """The temporal part of the hybrid: a bidirectional LSTM."""
+
+    name: Literal["bilstm"] = "bilstm"
+    hidden: int = Field(256, ge=1, description="units each way")
+    layers: int = Field(2, ge=1)
+    dropout: Probability = 0.3
+
+
+class HybridSettings(_ModelBlock):
+    """A PointNet for each mouse, then a model of time (`models/hybrid.py`)."""
+
+    name: Literal["hybrid"] = "hybrid"
+    keypoint_channels: tuple[Units, ...] = Field((64, 128), min_length=1)
+    embedding: int = Field(128, ge=1, description="numbers a mouse")
+    temporal: Annotated[BiLSTMSettings | TransformerSettings, Field(discriminator="name")] = (
+        BiLSTMSettings()
+    )
+
+
+ModelSettings = Annotated[
+    MLPSettings | ConvBiLSTMSettings | TCNSettings | HybridSettings | TransformerSettings,
+    Field(discriminator="name"),
+]
+"""The settings of any model; its `name` says which."""
+
+
+class ClassSettings(Block):
+    """One class of the scene and the actions that belong to it."""
+
+    name: Name
+    actions: tuple[Name, ...] = ()
+
+
+class LossSettings(Block):
+    """Cross-entropy over labelled frames."""
+
+    class_weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
+        None, description="one a class, in the order of `classes`; null weighs all alike"
+    )
+    label_smoothing: Probability = Field(
+        0.0, description="share of a target that is spread over the classes looked for"
+    )
+
+
+class AdamSettings(Block):
+    """Adam as published, without weight decay or clipping."""
+
+    name: Literal["adam"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+
+
+class AdamWSettings(Block):
+    """AdamW with decoupled weight decay, gradients clipped by their global norm."""
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+
+
+OptimizerSettings = Annotated[AdamSettings | AdamWSettings, Field(discriminator="name")]
+"""The settings of any optimiser; its `name` says which."""
+
+
+class ConstantSettings(Block):
+    """The same rate throughout."""
+
+    name: Literal["constant"] = "constant"
+
+    @property
+    def lowest_rate(self) -> float:
+        """What the rate never falls below."""
+        return 0.0
+
+
+class PlateauSettings(Block):
+    """The rate falls whenever the validation score has not risen for some epochs."""
+
+    name: Literal["plateau"] = "plateau"
+    factor: float = Field(0.5, gt=0, lt=1)
+    patience: int = Field(5, ge=1, description="epochs without a better validation score")
+    floor: float = Field(1e-5, ge=0, description="the lowest rate")
+
+    @property
+    def lowest_rate(self) -> float:
+        """What the rate never falls below."""
+        return self.floor
+
+
+class WarmupCosineSettings(Block):
+    """Linear warm-up, then a cosine that ends with the run's last epoch."""
+
+    name: Literal["warmup_cosine"] = "warmup_cosine"
+    warmup_epochs: float = Field(
+        3.0, ge=0, description="at most a third of the run is used for warming up"
+    )
+    final_learning_rate: float = Field(1e-5, ge=0)
+
+    @property
+    def lowest_rate(self) -> float:
+        """What the rate never falls below."""
+        return self.final_learning_rate
+
+
+ScheduleSettings = Annotated[
+    ConstantSettings | PlateauSettings | WarmupCosineSettings, Field(discriminator="name")
+]
+"""The settings of any schedule; its `name` says which."""
+
+
+class AugmentationSettings(Block):
+    """What training windows are changed by."""
+
+    noise: float = Field(0.0, ge=0, description="standard deviation on standardised inputs")
+    jitter: int = Field(0, ge=0, description="a window starts up to this many frames off")
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        description="α of the Beta distribution that two windows are mixed by; 0 mixes none",
+    )
+
+
+class TrainingSettings(Block):
+    """The loop."""
+
+    epochs: int = Field(100, ge=1, description="at most")
+    batch_size: int = Field(64, ge=1, description="windows, at most; spread evenly over the steps")
+    seed: int = Field(42, ge=0, lt=2**32)
+    checkpoint_every: int = Field(5, ge=1, description="epochs")
+    patience: int | None = Field(
+        15, ge=1, description="epochs without a better validation score; null never stops early"
+    )
+
+
+class Config(Block):
+    """Everything a run is made from."""
+
+    data: DataSettings = DataSettings()
+    features: FeatureSettings = MotionSettings()
+    window: WindowSettings = WindowSettings()
+    model: ModelSettings = ConvBiLSTMSettings()
+    classes: tuple[ClassSettings, ...] = Field(min_length=2)
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = AdamWSettings()
+    schedule: ScheduleSettings = WarmupCosineSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        names = [item.name for item in self.classes]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"classes: {name!r} is the name of {names.count(name)} classes")
+        home: dict[str, str] = {}
+        for item in self.classes:
+            for action in item.actions:
+                if action in home:
+                    raise ValueError(
+                        f"classes: action {action!r} is listed in {home[action]!r} and in "
+                        f"{item.name!r}; an action belongs to one class, once"
+                    )
+                home[action] = item.name
+        weights = self.loss.class_weights
+        if weights is not None and len(weights) != len(names):
+            raise ValueError(
+                f"loss.class_weights: {list(weights)} are {len(weights)} weights for "
+                f"{len(names)} classes ({', '.join(names)}); give one a class, or null"
+            )
+        if self.augmentation.jitter >= self.window.length:
+            raise ValueError(
+                f"augmentation.jitter: {self.augmentation.jitter} frames move a window out of its "
+                f"place; fewer than window.length, {self.window.length}, are allowed"
+            )
+        if self.window.length < self.model.shortest_window:
+            raise ValueError(
+                f"window.length: {self.window.length} frames are fewer than the "
+                f"{self.model.shortest_window} that the poolings of model {self.model.name} need"
+            )
+        if self.schedule.lowest_rate > self.optimizer.learning_rate:
+            raise ValueError(
+                f"schedule: the lowest rate {self.schedule.lowest_rate} of {self.schedule.name} is "
+                f"above optimizer.learning_rate {self.optimizer.learning_rate}"
+            )
+        return self

@@ -1,0 +1,39 @@
+"""The course of a run as a picture, where matplotlib is installed."""
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+AVAILABLE = find_spec("matplotlib") is not None
+"""Whether the extra `plots` is installed."""
+
+
+def draw_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw losses, scores and the learning rate over the epochs into a PNG file.
+
+    Args:
+        lines: of `metrics.jsonl`, at least one.
+        path: the picture, replaced if it is there.
+    """
+    from matplotlib.figure import Figure
+
+    epochs = [line["epoch"] for line in lines]
+    figure = Figure(figsize=(7, 9), layout="constrained")
+    losses, scores, rates = figure.subplots(3, 1, sharex=True)
+    losses.plot(epochs, [line["train_loss"] for line in lines], label="training")
+    losses.plot(epochs, [line["val_loss"] for line in lines], label="validation")
+    losses.set_ylabel("loss")
+    for name in lines[0]["val_f1"]:
+        values = [line["val_f1"][name] for line in lines]
+        shown = [float("nan") if value is None else value for value in values]
+        scores.plot(epochs, shown, linewidth=1, alpha=0.7, label=name)
+    scores.plot(epochs, [line["val_macro_f1"] for line in lines], color="black", label="macro")
+    scores.set_ylabel("validation F1")
+    scores.set_ylim(0, 1)
+    rates.plot(epochs, [line["learning_rate"] for line in lines])
+    rates.set_ylabel("learning rate")
+    rates.set_xlabel("epoch")
+    for axes in (losses, scores):
+        axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)

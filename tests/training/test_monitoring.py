@@ -1,0 +1,65 @@
+"""What can be watched: TensorBoard event files and curves."""
+
+import struct
+
+import pytest
+from tiny import assembled, run
+
+from jaxbeh.training import curves, event_files
+from jaxbeh.training.run_folder import RunFolder
+
+pytest.importorskip("tensorboardX")
+pytest.importorskip("matplotlib")
+
+
+def scalars(folder):
+    """All that TensorBoard would show, by the framing of its files: length, crc, data, crc."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in sorted(folder.glob("events.*")):
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            (length,) = struct.unpack_from("<Q", data, at)
+            event = Event.FromString(data[at + 12 : at + 12 + length])
+            for value in event.summary.value:
+                found[value.tag, event.step] = value.simple_value
+            at += length + 16
+    return found
+
+
+def test_event_files_hold_every_number_of_every_epoch(tmp_path):
+    config, dataset, made = assembled("training.epochs=2")
+    with event_files.writing(tmp_path / "tensorboard", 0) as add:
+        run(made, config, dataset, tmp_path, on_epoch=add)
+    lines = RunFolder(tmp_path).metrics()
+    shown = scalars(tmp_path / "tensorboard")
+    for line in lines:
+        for name in ("train_loss", "val_loss", "val_macro_f1", "learning_rate"):
+            assert shown[name, line["epoch"]] == pytest.approx(line[name], rel=1e-6)
+        for name, value in line["val_f1"].items():
+            assert shown[f"val_f1/{name}", line["epoch"]] == pytest.approx(value, rel=1e-6)
+    assert {step for _, step in shown} == {1, 2}
+
+
+def test_without_the_extra_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(event_files, "AVAILABLE", False)
+    with event_files.writing(tmp_path / "tensorboard", 0) as add:
+        add({"epoch": 1, "train_loss": 0.5})
+    assert not (tmp_path / "tensorboard").exists()
+
+
+def test_curves_are_a_picture_and_stand_a_class_without_frames(tmp_path):
+    lines = [
+        {
+            "epoch": epoch,
+            "train_loss": 1 / epoch,
+            "val_loss": 2 / epoch,
+            "val_macro_f1": 0.1 * epoch,
+            "val_f1": {"background": 0.9, "mating": None},
+            "learning_rate": 1e-3,
+        }
+        for epoch in (1, 2, 3)
+    ]
+    curves.draw_curves(lines, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
