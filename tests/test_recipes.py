@@ -1,5 +1,7 @@
 """The six recipes of the history, and the settings that choose among kinds by `name`."""
 
+import itertools
+
 import pytest
 
 from jaxbeh.config import bundled_configs, load_config
@@ -141,3 +143,12 @@ def test_a_block_without_a_name_is_of_the_default_kind(tmp_path):
     assert (config.optimizer.name, config.optimizer.learning_rate) == ("adamw", 0.1)
     config = load_config("v6", ["model.name=hybrid", "model.temporal.layers=3"])
     assert (config.model.temporal.name, config.model.temporal.layers) == ("bilstm", 3)
+
+
+@pytest.mark.parametrize("name", [*RECIPES, "debug"])
+def test_the_readme_of_the_configs_gathers_their_headers(name):
+    path = bundled_configs()[name]
+    header = itertools.takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
+    title, *text = (line.removeprefix("#").removeprefix(" ") for line in header)
+    gathered = (path.parent / "README.md").read_text()
+    assert f"## {title}\n\n" + "\n".join(text).strip("\n") + "\n" in gathered
