@@ -23,7 +23,7 @@ def keep_programs() -> None:
     """Have JAX keep compiled programs in the user's cache, unless it was told a folder already."""
     import jax
 
-    if not jax.config.jax_compilation_cache_dir:
+    if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]  # made at run time
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
