@@ -67,11 +67,18 @@ class ConvBiLSTM(nn.Module):
 
 
 def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
-    """Maximum of two frames, an odd last one left out; x is at least 0, so 0 stands for padding."""
+    """Maximum of two frames, an odd last one left out; x is at least 0, so 0 stands for padding.
+
+    Chosen by a comparison, not by `jnp.max`: its gradient goes to the values that equal the
+    maximum, and the compiler may compute both once more with another rounding, so that none does
+    and the gradient is lost, or becomes NaN.
+    """
     batch, time, channels = x.shape
     half = time // 2
     x = jnp.where(mask[..., None], x, 0.0)[:, : 2 * half].reshape(batch, half, 2, channels)
-    return jnp.max(x, axis=2), jnp.any(mask[:, : 2 * half].reshape(batch, half, 2), axis=2)
+    earlier, later = x[:, :, 0], x[:, :, 1]
+    x = jnp.where(earlier >= later, earlier, later)
+    return x, jnp.any(mask[:, : 2 * half].reshape(batch, half, 2), axis=2)
 
 
 def _upsample(x: Array, mask: Array, length: int) -> Array:
