@@ -217,14 +217,19 @@ def _print_plan(assembled: "Assembled", parameters: int) -> None:
 
     from jaxbeh.data.store import nbytes
 
-    plan = assembled.plan
+    plan, devices = assembled.plan, assembled.devices
     megabytes = (nbytes(assembled.train) + nbytes(assembled.validation)) / 1e6
-    device = jax.devices()[0]
+    kind = devices.mesh.devices.flat[0].device_kind
+    where = f"{jax.default_backend()} ({kind})"
+    if devices.count > 1:
+        where = f"{devices.count} × {where}, {plan.rows // devices.count} windows of a step on each"
+    cut = assembled.train.mesh is not None
+    held = f"cut into {devices.count} blocks, one on each" if cut else "whole on each"
     out.print(
         f"Model: {parameters:,} parameters. Epoch: {plan.windows:,} windows in {plan.steps:,} "
         f"steps of {plan.windows / plan.steps:.0f}, {assembled.validation_plan.windows:,} "
-        f"validation windows. Device: {device.platform} ({device.device_kind}); frames take "
-        f"{megabytes:.0f} MB there."
+        f"validation windows. Device: {where}; all frames take {megabytes:.0f} MB"
+        f"{f', {held}' if devices.count > 1 else ''}."
     )
 
 

@@ -8,13 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jax import Array
+from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
 from numpy.typing import NDArray
 
 from jaxbeh.data.recording import MISSING, Recording
 from jaxbeh.data.scene import UNKNOWN, Labels
 from jaxbeh.errors import DataError
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS, SlotTable
+
+WINDOWS = "window"
+"""The axis of the devices, along which the windows of a batch are shared out."""
 
 
 @struct.dataclass
@@ -37,6 +41,8 @@ class FrameStore:
         fps: float32 `[v]`.
         looked_for: bool `[v, c]`, the classes that can be told apart in a video.
         windows: int32 `[n, 4]`: video, start frame, agent, target (−1, −1: the whole scene).
+        mesh: the devices over which points and labels are cut into equal blocks, padded at the end;
+            `None` where each device holds them whole.
     """
 
     points: Array
@@ -51,6 +57,7 @@ class FrameStore:
     fps: Array
     looked_for: Array
     windows: Array
+    mesh: Mesh | None = struct.field(pytree_node=False, default=None)  # type: ignore[no-untyped-call]  # by flax
 
 
 @struct.dataclass
@@ -181,12 +188,13 @@ def gather(store: FrameStore, index: Array, shift: Array, length: int, history: 
     inside = jnp.clip(frame, 0, frames - 1)
     column = store.columns[video][:, None, :]
     row = store.point_offset[video][:, None] + inside * store.width[video][:, None]
-    counts = store.points[row[:, :, None] + jnp.maximum(column, 0)]
+    counts = _look_up(store.points, row[:, :, None] + jnp.maximum(column, 0), store.mesh)
     valid = exists[:, :, None] & (column >= 0) & (counts[..., 0] != MISSING)
     xy = counts.astype(jnp.float32) * store.scale[video][:, None, None, None]
     xy = jnp.where(valid[..., None], xy + store.origin[video][:, None, None, :], 0.0)
     mask = exists[:, history:] & (index >= 0)[:, None]
-    labels = store.labels[store.frame_offset[video][:, None] + inside[:, history:]]
+    place = store.frame_offset[video][:, None] + inside[:, history:]
+    labels = _look_up(store.labels, place, store.mesh)
     slots = (MOUSE_SLOTS, len(KEYPOINT_SLOTS))
     return Frames(
         xy=xy.reshape(*frame.shape, *slots, 2),
@@ -197,6 +205,30 @@ def gather(store: FrameStore, index: Array, shift: Array, length: int, history: 
         labels=jnp.where(mask, labels, jnp.int8(UNKNOWN)),
         looked_for=store.looked_for[video],
     )
+
+
+def _look_up(values: Array, index: Array, mesh: Mesh | None) -> Array:
+    """`values[index]`, where the values may be cut into blocks over the devices.
+
+    Each device looks up what its block holds of all windows, 0 for the rest; summed, and each
+    device keeping its own windows, that is the whole.
+    """
+    if mesh is None:
+        return values[index]
+
+    def of_block(block: Array, index: Array) -> Array:
+        own = index - lax.axis_index(WINDOWS) * block.shape[0]
+        held = (own >= 0) & (own < block.shape[0])
+        found = block[jnp.where(held, own, 0)]
+        held = held.reshape(*held.shape, *(1,) * (found.ndim - held.ndim))
+        found = jnp.where(held, found, jnp.zeros((), found.dtype))
+        own_windows: Array = lax.psum_scatter(found, WINDOWS, scatter_dimension=0, tiled=True)
+        return own_windows
+
+    by_window, whole = PartitionSpec(WINDOWS), PartitionSpec()
+    look_up = jax.shard_map(of_block, mesh=mesh, in_specs=(by_window, whole), out_specs=by_window)
+    found: Array = look_up(values, index)
+    return found
 
 
 def nbytes(store: FrameStore) -> int:

@@ -1,5 +1,6 @@
 """Put a run together: stores on the device, programs, a first or restored snapshot, the loop."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from jaxbeh.settings import Config
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
+from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.plan import EpochPlan
@@ -54,6 +56,7 @@ class Assembled:
         rate: step → learning rate, before the loop's scale, on the host.
         cool: lowers the loop's scale after an epoch, where the schedule says so.
         recipe: what the programs are built from.
+        devices: where all of it is.
     """
 
     programs: Programs
@@ -65,6 +68,7 @@ class Assembled:
     rate: Callable[[int], float]
     cool: Callable[[LoopState], LoopState]
     recipe: Recipe
+    devices: Devices
 
 
 def longest_call() -> int:
@@ -75,8 +79,21 @@ def longest_call() -> int:
     return 1 if jax.default_backend() == "cpu" else 256
 
 
-def assemble(config: Config, dataset: Dataset) -> Assembled:
-    """Build stores and programs, and bring the stores to the device."""
+def assemble(
+    config: Config, dataset: Dataset, devices: Devices | None = None, whole: bool | None = None
+) -> Assembled:
+    """Build stores and programs, and bring the stores to the devices.
+
+    Args:
+        config: the run's settings.
+        dataset: its videos.
+        devices: all there are by default.
+        whole: whether each device holds all frames; by default if they fit.
+
+    Raises:
+        RunError: the devices cannot share a batch, or a side has no labelled frame.
+    """
+    devices = devices or Devices.all()
     window, settings = config.window, config.training
     train = labelled_store(dataset.train, dataset.slots, window.length, window.train_stride)
     validation = labelled_store(
@@ -84,10 +101,13 @@ def assemble(config: Config, dataset: Dataset) -> Assembled:
     )
     plan = EpochPlan.build(len(train.windows), settings.batch_size, longest_call())
     judged = EpochPlan.build(len(validation.windows), settings.batch_size, longest_call())
+    devices.require_shared(plan)
+    devices.require_shared(judged)
+    whole = devices.fits_whole(train, validation) if whole is None else whole
     recipe = Recipe.from_config(config)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
-    programs = build_programs(recipe, rule, plan, judged)
+    programs = build_programs(recipe, rule, plan, judged, devices)
     host = jax.local_devices(backend="cpu")[0]
 
     def rate(step: int) -> float:
@@ -97,13 +117,14 @@ def assemble(config: Config, dataset: Dataset) -> Assembled:
     return Assembled(
         programs=programs,
         plan=plan,
-        train=jax.device_put(train),
-        validation=jax.device_put(validation),
+        train=devices.place(train, whole),
+        validation=devices.place(validation, whole),
         validation_plan=judged,
-        root=jax.random.key(settings.seed),
+        root=devices.put(jax.random.key(settings.seed)),
         rate=rate,
         cool=course.cool,
         recipe=recipe,
+        devices=devices,
     )
 
 
@@ -111,7 +132,10 @@ def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
     """Statistics of every training frame, each counted once (on the host)."""
     windows = tiling_windows(dataset.train, assembled.recipe.length)
     plan = EpochPlan.build(len(windows), assembled.plan.rows, longest_call=1)
-    store = assembled.train.replace(windows=jax.device_put(windows))  # type: ignore[attr-defined]  # by struct
+    share = -(-plan.rows // assembled.devices.count)
+    plan = dataclasses.replace(plan, rows=share * assembled.devices.count)
+    windows = assembled.devices.put(windows)
+    store = assembled.train.replace(windows=windows)  # type: ignore[attr-defined]  # by struct
     features = assembled.recipe.features
     fitted = None
     if features.projected:
@@ -194,7 +218,7 @@ def validation_of(
     assembled: Assembled, normaliser: Normaliser, names: tuple[str, ...]
 ) -> Validation:
     """Judge by macro-F1 over labelled validation frames."""
-    normaliser = jax.device_put(normaliser)
+    normaliser = assembled.devices.put(normaliser)
 
     def launch(state: TrainState) -> ValidationSums:
         return assembled.programs.validate(state, assembled.validation, normaliser)
@@ -226,6 +250,7 @@ def run_of(
         folder=folder,
         programs=assembled.programs,
         plan=assembled.plan,
+        devices=assembled.devices,
         store=assembled.train,
         root=assembled.root,
         rate=assembled.rate,

@@ -16,6 +16,7 @@ from jaxbeh.data.store import FrameStore
 from jaxbeh.errors import RunError
 from jaxbeh.settings import TrainingSettings
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
+from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
@@ -48,7 +49,8 @@ class Run:
         folder: where lines and checkpoints go.
         programs: compiled calls.
         plan: of the training epoch.
-        store: training frames, on the device.
+        devices: where the run's arrays are.
+        store: training frames, on the devices.
         root: the run's key, on the device; all randomness is folded in from it.
         rate: step → learning rate, before the loop's scale, on the host.
         cool: lowers the loop's scale after an epoch, where the schedule says so.
@@ -61,6 +63,7 @@ class Run:
     folder: RunFolder
     programs: Programs
     plan: EpochPlan
+    devices: Devices
     store: FrameStore
     root: Array
     rate: Callable[[int], float]
@@ -88,14 +91,14 @@ def fit(
         CheckpointError: a checkpoint could not be written.
     """
     settings, plan, loop = run.settings, run.plan, snapshot.loop
-    state, normaliser = jax.device_put((snapshot.train, snapshot.normaliser))
-    sums = jax.device_put(snapshot.sums)
+    put = run.devices.put
+    state, normaliser, sums = put((snapshot.train, snapshot.normaliser, snapshot.sums))
     step = int(snapshot.train.step)
     with jax.transfer_guard("disallow"):
         while not loop.finished(settings.epochs, settings.patience):
             began = time.perf_counter()
             order = run.programs.shuffle(run.root, state.step)
-            scale = jax.device_put(loop.rate_scale)
+            scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if stop.requested:
                     middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
@@ -110,7 +113,7 @@ def fit(
                 progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
             judged = run.validation.launch(state)
             trained, judged = fetch((sums, judged))
-            sums = jax.device_put(EpochSums.zero())
+            sums = put(EpochSums.zero())
             line, loop = _close_epoch(run, loop, trained, judged, step)
             best = loop.best_epoch == loop.epoch
             ended = loop.finished(settings.epochs, settings.patience)

@@ -16,6 +16,7 @@ from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
 from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
+from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
 from jaxbeh.training.mixup import mixup
 from jaxbeh.training.plan import EpochPlan, deal, epoch_order
@@ -71,13 +72,17 @@ def build_programs(
     optimiser: optax.GradientTransformation,
     training: EpochPlan,
     validation: EpochPlan,
+    devices: Devices,
 ) -> Programs:
     """Assemble and jit; nothing is compiled before the first call."""
+    jit = partial(jax.jit, out_shardings=devices.everywhere)
     return Programs(
-        init=jax.jit(partial(init_state, recipe, optimiser)),
-        shuffle=jax.jit(partial(order_of_epoch, training)),
-        train=jax.jit(partial(train_steps, recipe, optimiser, training), donate_argnums=(0, 1)),
-        validate=jax.jit(partial(validate, recipe, validation)),
+        init=jit(partial(init_state, recipe, optimiser)),
+        shuffle=jit(partial(order_of_epoch, training)),
+        train=jit(
+            partial(train_steps, recipe, optimiser, training, devices), donate_argnums=(0, 1)
+        ),
+        validate=jit(partial(validate, recipe, validation, devices)),
     )
 
 
@@ -109,6 +114,7 @@ def train_steps(
     recipe: Recipe,
     optimiser: optax.GradientTransformation,
     plan: EpochPlan,
+    devices: Devices,
     state: TrainState,
     sums: EpochSums,
     store: FrameStore,
@@ -124,7 +130,7 @@ def train_steps(
         carry: tuple[TrainState, EpochSums], _: None
     ) -> tuple[tuple[TrainState, EpochSums], None]:
         state, sums = carry
-        windows = order[state.step % plan.steps]
+        windows = lax.with_sharding_constraint(order[state.step % plan.steps], devices.by_window)
         key = jax.random.fold_in(stream, state.step)
         state, loss, weight = update(
             recipe, optimiser, state, store, windows, normaliser, key, rate_scale
@@ -205,6 +211,7 @@ def predict_logits(
 def validate(
     recipe: Recipe,
     plan: EpochPlan,
+    devices: Devices,
     state: TrainState,
     store: FrameStore,
     normaliser: Normaliser,
@@ -214,6 +221,7 @@ def validate(
     classes = len(recipe.class_weights)
 
     def body(sums: ValidationSums, windows: Array) -> tuple[ValidationSums, None]:
+        windows = lax.with_sharding_constraint(windows, devices.by_window)
         frames = gather(
             store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
         )

@@ -39,10 +39,10 @@ def settings(*overrides, model=CONV_BILSTM):
     return load_config("debug", [*WINDOWS, *model, *overrides])
 
 
-def assembled(*overrides, model=CONV_BILSTM, **kwargs):
+def assembled(*overrides, model=CONV_BILSTM, devices=None, whole=None):
     config = settings(*overrides, model=model)
-    dataset = build_dataset(collection(**kwargs), config, ReadingReport())
-    return config, dataset, building.assemble(config, dataset)
+    dataset = build_dataset(collection(), config, ReadingReport())
+    return config, dataset, building.assemble(config, dataset, devices, whole)
 
 
 def run(made, config, dataset, path, on_epoch=None, on_checkpoint=None, stop=None):

@@ -1,0 +1,75 @@
+"""Run by `test_devices.py` in a process of its own, which sees eight devices."""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from tiny import assembled, run
+
+from jaxbeh.training import assemble as building
+from jaxbeh.training.devices import Devices
+from jaxbeh.training.run_folder import RunFolder
+
+
+def train(count, held):
+    """Six updates and a validation."""
+    _, dataset, made = assembled(
+        devices=Devices.of(jax.devices()[: int(count)]), whole=held == "whole"
+    )
+    first = building.first_snapshot(made, dataset)
+    put = made.devices.put
+    state, sums, normaliser = put((first.train, first.sums, first.normaliser))
+    scale, losses = put(first.loop.rate_scale), []
+    for _ in range(6):
+        order = made.programs.shuffle(made.root, state.step)
+        state, sums = made.programs.train(
+            state, sums, made.train, order, normaliser, made.root, scale
+        )
+        losses.append(float(sums.loss) / float(sums.weight))
+        if len(losses) == 1:
+            # Later the biases in front of a normalisation, which nothing steers, have moved by the
+            # rounding of gradients that are 0, and the running means with them.
+            statistics = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves(state.batch_stats)]
+    judged = made.programs.validate(state, made.validation, normaliser)
+    shard = made.train.points.addressable_shards[0].data
+    return {
+        "devices": made.devices.count,
+        "points": made.train.points.shape[0],
+        "points_on_each": shard.shape[0],
+        "windows_on_each": made.plan.rows // made.devices.count,
+        "losses": losses,
+        "mean": np.asarray(first.normaliser.mean).tolist(),
+        "statistics": np.concatenate(statistics).tolist(),
+        "confusion": np.asarray(judged.confusion).tolist(),
+    }
+
+
+class Stop:
+    """A stop request that comes with the first epoch's line."""
+
+    requested = False
+
+    def see(self, line):
+        self.requested = line["epoch"] == 1
+
+
+def resume(_, path, before, after):
+    """An epoch on some devices, the next on others."""
+    stop = Stop()
+    for count, stopping in ((before, stop), (after, None)):
+        config, dataset, made = assembled(
+            "training.epochs=2", devices=Devices.of(jax.devices()[: int(count)])
+        )
+        run(made, config, dataset, Path(path), on_epoch=stop.see, stop=stopping)
+    lines = RunFolder(Path(path)).metrics()
+    return {
+        "epochs": [line["epoch"] for line in lines],
+        "losses": [line["train_loss"] for line in lines],
+    }
+
+
+if __name__ == "__main__":
+    name, *words = sys.argv[1:]
+    sys.stdout.write(json.dumps({"train": train, "resume": resume}[name](*words)) + "\n")

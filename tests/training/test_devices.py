@@ -1,0 +1,118 @@
+"""Several devices, simulated: the losses and statistics of one, wherever the frames are."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from recordings import SEVEN, recording, wander
+from tiny import assembled, run
+
+from jaxbeh.data.scene import Labels
+from jaxbeh.data.store import Scene, build_store, gather, window_table
+from jaxbeh.errors import RunError
+from jaxbeh.training.devices import Devices
+from jaxbeh.training.plan import EpochPlan
+from jaxbeh.vocabulary import SlotTable
+
+HERE = Path(__file__).resolve()
+SIX_STEPS = HERE.parent / "six_steps.py"
+
+
+def eight(*words):
+    """Run `six_steps.py` in a process that sees eight CPU devices; what it prints as JSON."""
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[2], HERE.parents[1]))),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(SIX_STEPS), *map(str, words)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        cwd=HERE.parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def one():
+    return eight("train", 1, "whole")
+
+
+@pytest.mark.parametrize("held", ["whole", "cut"])
+def test_eight_devices_give_the_losses_of_one(one, held):
+    many = eight("train", 8, held)
+    assert many["devices"] == 8
+    assert many["points_on_each"] == one["points"] * (1 if held == "whole" else 1 / 8)
+    assert many["windows_on_each"] == 1
+    np.testing.assert_allclose(many["losses"], one["losses"], rtol=1e-5)
+    np.testing.assert_allclose(many["mean"], one["mean"], atol=1e-5)
+    np.testing.assert_allclose(many["statistics"], one["statistics"], atol=1e-5)
+    assert many["confusion"] == one["confusion"]
+
+
+def test_a_checkpoint_moves_between_one_and_eight_devices(tmp_path):
+    there = eight("resume", 1, tmp_path / "there", 1, 8)
+    back = eight("resume", 1, tmp_path / "back", 8, 1)
+    straight = eight("resume", 1, tmp_path / "straight", 1, 1)
+    for moved in (there, back):
+        assert moved["epochs"] == [1, 2]
+        np.testing.assert_allclose(moved["losses"], straight["losses"], rtol=1e-4)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_with_the_nearest_sizes():
+    devices = Devices.of(jax.devices()[:2])
+    plan = EpochPlan.build(windows=21, batch_size=7, longest_call=1)
+    assert plan.rows == 7
+    with pytest.raises(RunError, match=r"batches of 7 windows .* by 2 devices; 6 or 8 can"):
+        devices.require_shared(plan)
+    with pytest.raises(RunError, match=r"training\.batch_size"):
+        assembled("training.batch_size=1")
+
+
+def test_what_is_gathered_from_blocks_is_what_is_gathered_whole():
+    """Videos of any length, blocks that end within a frame."""
+    lengths = (1, 33, 7, 90)
+    made = [
+        Scene(
+            recording(wander(count, seed=count), video_id=str(count)),
+            Labels(values=(np.arange(count) % 3).astype(np.int8), looked_for=np.ones(3, np.bool_)),
+        )
+        for count in lengths
+    ]
+    windows = window_table(lengths, 16, 8)
+    windows = windows[: len(windows) // 2 * 2]
+    store = build_store(made, SlotTable.build(SEVEN, {}), windows)
+    devices = Devices.of(jax.devices()[:2])
+    index = np.arange(len(windows), dtype=np.int32)
+    look = jax.jit(gather, static_argnums=(3, 4))
+    whole, cut = (
+        look(devices.place(store, whole), index, np.zeros_like(index), 16, 2)
+        for whole in (True, False)
+    )
+    for left, right in zip(jax.tree.leaves(whole), jax.tree.leaves(cut), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_stores_are_cut_only_where_they_do_not_fit(monkeypatch):
+    _, _, made = assembled()
+    devices = made.devices
+    assert devices.fits_whole(made.train, made.validation)
+    monkeypatch.setattr("jaxbeh.training.devices._memory", lambda _: 1000.0)
+    assert not devices.fits_whole(made.train, made.validation)
+
+
+def test_a_run_is_on_all_devices(tmp_path):
+    config, dataset, made = assembled("training.epochs=1")
+    assert made.devices.count == len(jax.devices()) == 2
+    run(made, config, dataset, tmp_path)
+    assert (tmp_path / "metrics.jsonl").exists()
