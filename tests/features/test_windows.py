@@ -1,7 +1,9 @@
 """A frame's features are those of its video, whatever window it is gathered in."""
 
 import dataclasses
+import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -29,23 +31,28 @@ def scenes():
     return made
 
 
-def by_frame(chosen, made, length, stride):
-    """(video, frame) → all values that its windows give for it, with their validity."""
-    windows = window_table([scene.recording.tracking.frames for scene in made], length, stride)
-    store = build_store(made, SlotTable.build(SEVEN, {}), windows)
-    index = jnp.arange(len(windows), dtype=jnp.int32)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def look(chosen, length, store):
+    """Frame mask, features and their validity of all windows of a store."""
+    index = jnp.arange(len(store.windows), dtype=jnp.int32)
     frames = gather(store, index, jnp.zeros_like(index), length, chosen.history)
     found = chosen.compute(frames.xy, frames.valid, frames.frame, frames.fps)
     projection = None
     if chosen.projected:
-        rows = np.eye(chosen.components, chosen.projected, dtype=np.float32)
-        projection = Projection(mean=jnp.zeros(chosen.projected), components=jnp.asarray(rows))
-    flat, valid = complete(chosen, projection, found)
+        rows = jnp.eye(chosen.components, chosen.projected, dtype=jnp.float32)
+        projection = Projection(mean=jnp.zeros(chosen.projected), components=rows)
+    return frames.mask, *complete(chosen, projection, found)
+
+
+def by_frame(chosen, made, length, stride):
+    """(video, frame) → all values that its windows give for it, with their validity."""
+    windows = window_table([scene.recording.tracking.frames for scene in made], length, stride)
+    store = build_store(made, SlotTable.build(SEVEN, {}), windows)
+    mask, flat, valid = map(np.asarray, look(chosen, length, store))
     values: dict[tuple[int, int], list] = {}
     for row, (video, start, *_) in enumerate(windows):
-        for step in np.flatnonzero(frames.mask[row]):
-            pair = np.asarray(flat[row, step]), np.asarray(valid[row, step])
-            values.setdefault((video, start + step), []).append(pair)
+        for step in np.flatnonzero(mask[row]):
+            values.setdefault((video, start + step), []).append((flat[row, step], valid[row, step]))
     return values
 
 
