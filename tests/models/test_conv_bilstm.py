@@ -151,7 +151,8 @@ def test_the_backward_direction_starts_at_the_last_valid_step():
     variables = compiled(layer.init)(jax.random.key(1), x, mask)
     found = compiled(layer.apply)(variables, x, mask)
     short = compiled(layer.apply)(variables, x[:5, 1:], jnp.ones((5, 1), bool))
-    np.testing.assert_allclose(found[:5, 1:], short, rtol=1e-6)
+    # Outputs are sums of terms around 0.3; one near 0 has their rounding, not its own.
+    np.testing.assert_allclose(found[:5, 1:], short, rtol=0, atol=5e-7)
 
 
 def test_the_shifted_convolution_is_a_convolution():
