@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxbeh.features.coordinates import coordinates
 from jaxbeh.features.feature_set import Features, FeatureSet
 from jaxbeh.features.rates import length, rate
 from jaxbeh.features.rolling import SPAN, STATISTICS, rolling
@@ -61,24 +62,11 @@ def engineered(xy: Array, valid: Array, frame: Array, fps: Array) -> Features:
     known = jnp.stack([known for _, known in columns], axis=-1)
     values = jnp.where(known, jnp.stack([found for found, _ in columns], axis=-1), 0.0)
     statistics, statistics_known = rolling(values, known)
-    places, placed = seven[:, HISTORY:], seen[:, HISTORY:]
-    flat = (*places.shape[:2], -1)
+    places = coordinates(seven[:, HISTORY:], seen[:, HISTORY:], frame[:, HISTORY:], fps)
     return Features(
-        flat=jnp.concatenate(
-            [
-                values[:, SPAN - 1 :],
-                statistics,
-                jnp.where(placed[..., None], places, 0.0).reshape(flat),
-            ],
-            axis=-1,
-        ),
+        flat=jnp.concatenate([values[:, SPAN - 1 :], statistics, places.flat], axis=-1),
         flat_valid=jnp.concatenate(
-            [
-                known[:, SPAN - 1 :],
-                statistics_known,
-                jnp.repeat(placed.reshape(flat), 2, axis=-1),
-            ],
-            axis=-1,
+            [known[:, SPAN - 1 :], statistics_known, places.flat_valid], axis=-1
         ),
         points=xy[:, HISTORY:],
         points_valid=valid[:, HISTORY:],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tiny import assembled, run
+from tiny import StopAfter, assembled, run
 
 from jaxbeh.training import assemble as building
 from jaxbeh.training.devices import Devices
@@ -46,18 +46,9 @@ def train(count, held):
     }
 
 
-class Stop:
-    """A stop request that comes with the first epoch's line."""
-
-    requested = False
-
-    def see(self, line):
-        self.requested = line["epoch"] == 1
-
-
 def resume(_, path, before, after):
     """An epoch on some devices, the next on others."""
-    stop = Stop()
+    stop = StopAfter(1)
     for count, stopping in ((before, stop), (after, None)):
         config, dataset, made = assembled(
             "training.epochs=2", devices=Devices.of(jax.devices()[: int(count)])

@@ -8,8 +8,8 @@ from tiny import assembled, run
 from jaxbeh.training import curves, event_files
 from jaxbeh.training.run_folder import RunFolder
 
-pytest.importorskip("tensorboardX")
-pytest.importorskip("matplotlib")
+pytest.importorskip("tensorboardX", reason="needs tensorboardX: pip install '.[tensorboard]'")
+pytest.importorskip("matplotlib", reason="needs matplotlib: pip install '.[plots]'")
 
 
 def scalars(folder):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tiny import CONV_BILSTM, assembled, run
+from tiny import CONV_BILSTM, StopAfter, assembled, run
 
 from jaxbeh.training.run_folder import RunFolder
 
@@ -32,15 +32,6 @@ RUNS = {
 }
 
 
-class Stop:
-    """A stop request that comes with the second epoch's line."""
-
-    requested = False
-
-    def see(self, line):
-        self.requested = line["epoch"] == 2
-
-
 def lines(path):
     kept = RunFolder(path).metrics()
     return [{key: line[key] for key in line if key != "seconds"} for line in kept]
@@ -51,7 +42,7 @@ def test_continued_to_the_same_bits(name, tmp_path):
     overrides = ("training.epochs=4", "training.checkpoint_every=4", *RUNS[name])
     config, dataset, made = assembled(*overrides, model=())
     run(made, config, dataset, tmp_path / "straight")
-    stop = Stop()
+    stop = StopAfter(2)
     run(made, config, dataset, tmp_path / "stopped", on_epoch=stop.see, stop=stop)
     assert [line["epoch"] for line in lines(tmp_path / "stopped")] == [1, 2]
     _, dataset, made = assembled(*overrides, model=())

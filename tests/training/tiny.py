@@ -45,6 +45,18 @@ def assembled(*overrides, model=CONV_BILSTM, devices=None, whole=None):
     return config, dataset, building.assemble(config, dataset, devices, whole)
 
 
+class StopAfter:
+    """A stop request that comes with an epoch's line; `see` is what the loop tells of each."""
+
+    requested = False
+
+    def __init__(self, epoch):
+        self._epoch = epoch
+
+    def see(self, line):
+        self.requested = line["epoch"] == self._epoch
+
+
 def run(made, config, dataset, path, on_epoch=None, on_checkpoint=None, stop=None):
     """Start or continue in a folder, by the steps of the command."""
     checkpoints = Checkpoints(path / "checkpoints", print)
