@@ -8,6 +8,7 @@ from platformdirs import user_cache_path
 
 from jaxbeh.console import out, print_table
 from jaxbeh.data.mabe import read_labelled
+from jaxbeh.data.mabe.sharing import Peers
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.synthetic import ensure_default
@@ -29,13 +30,16 @@ def keep_programs() -> None:
 
 
 def open_labelled(
-    data: Path | None, config: Config, report: ReadingReport
+    data: Path | None, config: Config, report: ReadingReport, peers: Peers | None = None
 ) -> tuple[Path, Sequence[Recording]]:
-    """Read the labelled videos of a folder, or of the synthetic default where none is given."""
+    """Read the labelled videos of a folder, or of the synthetic default where none is given.
+
+    With peers, which are other processes, each reads its share of the tracking files.
+    """
     if data is None:
         data = ensure_default(cache_folder(), config.data.synthetic_videos)
         out.print(f"No --data: training on a synthetic collection, kept in {data}")
-    return data, read_labelled(data, config.data, report, cache_folder() / "tracking")
+    return data, read_labelled(data, config.data, report, cache_folder() / "tracking", peers)
 
 
 @contextmanager

@@ -14,12 +14,16 @@ def versions() -> dict[str, Any]:
     """Versions of what computes, and the devices it computes on."""
     import jax
 
-    devices = jax.devices()
+    devices, processes = jax.devices(), jax.process_count()
     return {
         "jaxbeh": __version__,
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},
-        "devices": {"count": len(devices), "kind": devices[0].device_kind},
+        "devices": {
+            "count": len(devices),
+            "kind": devices[0].device_kind,
+            **({"processes": processes} if processes > 1 else {}),
+        },
         "backend": jax.default_backend(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jaxbeh.settings import Config
     from jaxbeh.training.assemble import Assembled
     from jaxbeh.training.dataset import Dataset
+    from jaxbeh.training.hosts import Hosts
     from jaxbeh.training.state import LoopState
 
 
@@ -48,6 +49,15 @@ def train(
         Path | None,
         typer.Option(help="Start from the best weights of another run.", show_default=False),
     ] = None,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed",
+            help="Be one of several processes, started with the same command on one or more "
+            "machines: by Slurm's srun, by mpirun, or with JAX_COORDINATOR_ADDRESS=HOST:PORT, "
+            "JAX_NUM_PROCESSES and JAX_PROCESS_ID in the environment of each.",
+        ),
+    ] = False,
 ) -> None:
     r"""Train a recipe; the same command continues a run that was interrupted.
 
@@ -71,7 +81,7 @@ def train(
 
     settings = load_config(config, overrides or ())
     folder = run or Path("runs") / (Path(config).stem + ("" if data else "-synthetic"))
-    code = train_run(settings, data, folder, init_from)
+    code = train_run(settings, data, folder, init_from, distributed=distributed)
     if code:
         raise typer.Exit(code)
 
@@ -82,6 +92,7 @@ def train_run(
     path: Path,
     init_from: Path | None = None,
     on_checkpoint: Callable[[int], None] | None = None,
+    distributed: bool = False,
 ) -> int:
     """Start or continue a run; print what it is made of and how it goes.
 
@@ -91,6 +102,8 @@ def train_run(
         path: the run's folder.
         init_from: another run whose best weights are the first.
         on_checkpoint: called with the epoch after each checkpoint is on the disk.
+        distributed: be one of several processes; each reads its share of the files, and only the
+            first one writes, prints, and needs `path` and `init_from`.
 
     Returns:
         0, or 130 or 143 after SIGINT or SIGTERM.
@@ -98,7 +111,26 @@ def train_run(
     Raises:
         JaxbehError: settings, data or run folder cannot be used, or training failed.
     """
-    from jaxbeh.collection import keep_programs, open_labelled, reading
+    from jaxbeh.collection import keep_programs
+    from jaxbeh.training.hosts import Hosts, connect
+
+    hosts = connect() if distributed else Hosts()
+    keep_programs()
+    out.quiet = out.quiet or not hosts.first
+    with hosts.together():
+        return _train(hosts, config, data, path, init_from, on_checkpoint)
+
+
+def _train(
+    hosts: "Hosts",
+    config: "Config",
+    data: Path | None,
+    path: Path,
+    init_from: Path | None,
+    on_checkpoint: Callable[[int], None] | None,
+) -> int:
+    from jaxbeh.collection import open_labelled, reading
+    from jaxbeh.config import to_yaml
     from jaxbeh.data.content import data_hash
     from jaxbeh.inference.scene_bouts import ActionFrequencies
     from jaxbeh.provenance import versions
@@ -106,40 +138,45 @@ def train_run(
     from jaxbeh.training import curves, event_files
     from jaxbeh.training.checkpoints import Checkpoints
     from jaxbeh.training.dataset import build_dataset, content, unseen_actions
+    from jaxbeh.training.devices import Devices
     from jaxbeh.training.loop import fit
     from jaxbeh.training.progress import EpochProgress
     from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.training.stop import StopRequest
 
-    keep_programs()
-    other = RunFolder(init_from) if init_from else None
+    hosts.require_same("the settings", f"{to_yaml(config)} {init_from}")
+    other = RunFolder(init_from) if init_from and hosts.first else None
     if other is not None:
         other.config()  # refuses what is no run before anything is read
     with reading() as report:
-        root, recordings = open_labelled(data, config, report)
+        peers = hosts if hosts.count > 1 else None
+        root, recordings = open_labelled(data, config, report, peers)
         dataset = build_dataset(recordings, config, report)
     unseen = unseen_actions(recordings, config)
     if unseen:
         out.print(f"Actions of the classes that the data never shows: {', '.join(unseen)}")
     _print_slots(dataset)
     _print_split(dataset, config)
-
-    # Resume, in this order: 1. the folder is this run's, or is made; 2. stores and programs are
-    # built; 3. the newest intact checkpoint fills the state; 4. later lines of metrics are cut;
-    # 5. the loop goes on from the state's own step.
-    folder = RunFolder(path)
     made_of = {
         "data_hash": data_hash(recordings),
         "init_from": str(init_from) if init_from else None,
     }
-    if folder.exists:
+    hosts.require_same("the data", str(made_of["data_hash"]))
+    hosts.require_same("split and slots", f"{dataset.split()} {dataset.slots.to_json()}")
+
+    # Resume, in this order: 1. the folder is this run's, or is made; 2. stores and programs are
+    # built; 3. the newest intact checkpoint fills the state; 4. later lines of metrics are cut;
+    # 5. the loop goes on from the state's own step. Folder and checkpoints are the first
+    # process's; the others have the state from it.
+    folder = RunFolder(path)
+    if hosts.first and folder.exists:
         folder.require_same(config, made_of, dataset.split())
         _print_changed_versions(folder.record())
-    assembled = building.assemble(config, dataset)
+    assembled = building.assemble(config, dataset, Devices.all(hosts))
     shapes = building.template(assembled)
     parameters = building.count_parameters(shapes)
     _print_plan(assembled, parameters)
-    if not folder.exists:
+    if hosts.first and not folder.exists:
         record = {
             **made_of,
             "data": str(root.resolve()),
@@ -151,39 +188,48 @@ def train_run(
         }
         frequencies = ActionFrequencies.build(scene.recording for scene in dataset.train)
         folder.start(config, dataset.slots, dataset.split(), frequencies.to_json(), record)
-    checkpoints = Checkpoints(folder.checkpoints, out.print)
-    restored = checkpoints.latest()
+    checkpoints = Checkpoints(folder.checkpoints, out.print) if hosts.first else None
+    restored = checkpoints.latest() if checkpoints is not None else None
+    resumed = hosts.any("a checkpoint to resume from", restored is not None)
     if restored is not None:
         snapshot = building.resume(assembled, restored, folder.checkpoints)
+    elif resumed:
+        snapshot = shapes
     else:
         snapshot = building.first_snapshot(assembled, dataset)
         if other is not None:
             snapshot = building.from_weights(snapshot, other, out.print)
-    folder.cut_metrics(int(snapshot.loop.epoch))
+    snapshot = hosts.from_first(snapshot)
+    done = int(snapshot.loop.epoch)
+    if hosts.first:
+        folder.cut_metrics(done)
     if snapshot.loop.finished(config.training.epochs, config.training.patience):
         _print_end(path, snapshot.loop, "is finished already")
         out.print("To start another: --run OTHER, and --init-from to begin with these weights.")
         return 0
-    if restored is not None:
-        out.print(f"Continuing {path} after epoch {int(snapshot.loop.epoch)}, step {restored.step}")
-    done = int(snapshot.loop.epoch)
-    with (
-        StopRequest() as stop,
-        event_files.writing(path / "tensorboard", done) as on_epoch,
-        EpochProgress(out, config.training.epochs, done) as progress,
-    ):
-        run = building.run_of(
-            assembled, config, folder, snapshot.normaliser, on_epoch, on_checkpoint
-        )
-        loop = fit(run, snapshot, checkpoints, stop, progress)
-    checkpoints.close()
+    if resumed:
+        out.print(f"Continuing {path} after epoch {done}, step {int(snapshot.train.step)}")
+    with StopRequest() as stop:
+        figures = path / "tensorboard" if hosts.first else None
+        with (
+            event_files.writing(figures, done) as on_epoch,
+            EpochProgress(out, config.training.epochs, done) as progress,
+        ):
+            run = building.run_of(
+                assembled, config, folder, snapshot.normaliser, on_epoch, on_checkpoint
+            )
+            loop = fit(run, snapshot, checkpoints, stop, progress)
+        if checkpoints is not None:
+            checkpoints.close()
+        # A process that was not told to stop ends as the one that was.
+        code = max(map(int, hosts.exchange("the end", str(stop.exit_code))))
     if not loop.finished(config.training.epochs, config.training.patience):
         out.print(f"Stopped in epoch {int(loop.epoch) + 1}, all saved; the same command continues.")
-        return stop.exit_code
+        return code
     _print_end(path, loop, "is finished")
-    if curves.AVAILABLE:
+    if hosts.first and curves.AVAILABLE:
         curves.draw_curves(folder.metrics(), path / "curves.png")
-    else:
+    elif not curves.AVAILABLE:
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
     out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     return 0

@@ -54,7 +54,7 @@ class TrackingCache:
             if _sha256(counts) != fields["xy_sha256"]:
                 return None
             xy = np.load(counts, mmap_mode="r", allow_pickle=False)
-            return _tracking(xy, fields), dict(fields["findings"])
+            return tracking_of(xy, fields), dict(fields["findings"])
         except (
             OSError,
             ValueError,
@@ -82,12 +82,7 @@ class TrackingCache:
         fields = {
             "key": key,
             "xy_sha256": digest,
-            "origin": tracking.origin.tolist(),
-            "step": tracking.step,
-            "first_frame": tracking.first_frame,
-            "mice": list(tracking.mice),
-            "keypoints": list(tracking.keypoints),
-            "content_hash": tracking.content_hash,
+            **fields_of(tracking),
             "findings": dict(findings),
         }
         with _replacing(self.folder / f"{key}.json") as stream:
@@ -107,7 +102,25 @@ def _sealed(fields: Mapping[str, Any]) -> str:
     )
 
 
-def _tracking(xy: Any, fields: Mapping[str, Any]) -> Tracking:
+def fields_of(tracking: Tracking) -> dict[str, Any]:
+    """All of a tracking but its counts, for JSON; floats come back from it to the bit."""
+    return {
+        "origin": tracking.origin.tolist(),
+        "step": tracking.step,
+        "first_frame": tracking.first_frame,
+        "mice": list(tracking.mice),
+        "keypoints": list(tracking.keypoints),
+        "content_hash": tracking.content_hash,
+    }
+
+
+def tracking_of(xy: Any, fields: Mapping[str, Any]) -> Tracking:
+    """The tracking of counts and of what `fields_of` gave.
+
+    Raises:
+        ValueError: the two do not belong together.
+        KeyError: a field is missing.
+    """
     mice, keypoints = tuple(fields["mice"]), tuple(fields["keypoints"])
     if xy.dtype != np.int16 or xy.shape[1:] != (len(mice), len(keypoints), 2):
         raise ValueError("not the counts of this entry")

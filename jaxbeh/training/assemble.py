@@ -120,7 +120,9 @@ def assemble(
         train=devices.place(train, whole),
         validation=devices.place(validation, whole),
         validation_plan=judged,
-        root=devices.put(jax.random.key(settings.seed)),
+        root=jax.random.wrap_key_data(
+            devices.put(jax.random.key_data(jax.random.key(settings.seed)))
+        ),
         rate=rate,
         cool=course.cool,
         recipe=recipe,
@@ -137,11 +139,13 @@ def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
     windows = assembled.devices.put(windows)
     store = assembled.train.replace(windows=windows)  # type: ignore[attr-defined]  # by struct
     features = assembled.recipe.features
+    jit = partial(jax.jit, out_shardings=assembled.devices.everywhere)
     fitted = None
     if features.projected:
-        pairs = fetch(jax.jit(partial(coordinate_comoments, assembled.recipe, plan))(store))
+        pairs = fetch(jit(partial(coordinate_comoments, assembled.recipe, plan))(store))
         fitted = projection.fit(_rows(pairs, plan.steps), features.components)
-    rows = fetch(jax.jit(partial(feature_moments, assembled.recipe, plan))(store, fitted))
+    placed = assembled.devices.put(fitted)
+    rows = fetch(jit(partial(feature_moments, assembled.recipe, plan))(store, placed))
     return statistics.fit(_rows(rows, plan.steps), fitted)
 
 

@@ -8,6 +8,7 @@ What the class adds to Orbax, and why:
   first (`todelete_subdir`); that folder is never emptied by Orbax, so we empty it.
 - Orbax forgets the scores when it opens a folder, and keeps every step without one for good: we
   read them from our own record, and say ourselves what is kept.
+- Of several processes all would write: only the first opens a folder, and Orbax is told so.
 - Any folder with a number for a name counts as a step: what cannot be restored is set aside under
   a name that says so, and the step before it is taken.
 """
@@ -248,10 +249,13 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=_Keep(self._scores),
             todelete_subdir=_DELETED,
-            create=not self._read_only,
+            create=False,
             read_only=self._read_only,
+            multiprocessing_options=ocp.options.MultiprocessingOptions(active_processes={0}),
         )
         try:
+            if not self._read_only:
+                self._folder.mkdir(parents=True, exist_ok=True)
             return ocp.CheckpointManager(self._folder, options=options)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self._folder}: cannot be opened ({error})") from error

@@ -15,6 +15,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxbeh.data.store import WINDOWS, FrameStore, nbytes
 from jaxbeh.errors import RunError
+from jaxbeh.training.hosts import Hosts
 from jaxbeh.training.plan import EpochPlan
 
 T = TypeVar("T")
@@ -28,22 +29,23 @@ class Devices:
     """The devices of a run.
 
     Attributes:
-        mesh: of one axis.
+        mesh: of one axis, over the devices of all processes.
+        hosts: the processes.
     """
 
     mesh: Mesh
+    hosts: Hosts
 
     @classmethod
-    def all(cls) -> "Devices":
+    def all(cls, hosts: Hosts | None = None) -> "Devices":
         """Every device there is."""
-        return cls.of(jax.devices())
+        return cls.of(jax.devices(), hosts)
 
     @classmethod
-    def of(cls, devices: Sequence[jax.Device]) -> "Devices":
-        """Some devices."""
-        return cls(
-            jax.make_mesh((len(devices),), (WINDOWS,), (AxisType.Auto,), devices=list(devices))
-        )
+    def of(cls, devices: Sequence[jax.Device], hosts: Hosts | None = None) -> "Devices":
+        """Some devices, at least one of each process."""
+        axes: Any = ((len(devices),), (WINDOWS,), (AxisType.Auto,))
+        return cls(jax.make_mesh(*axes, devices=list(devices)), hosts or Hosts())
 
     @property
     def count(self) -> int:
@@ -61,8 +63,8 @@ class Devices:
         return NamedSharding(self.mesh, PartitionSpec(WINDOWS))
 
     def put(self, tree: T) -> T:
-        """Copy a pytree to every device."""
-        return jax.device_put(tree, self.everywhere)  # type: ignore[no-any-return]  # JAX says Any
+        """Copy a pytree, the same in every process, to every device."""
+        return self._to(tree, self.everywhere)
 
     def require_shared(self, plan: EpochPlan) -> None:
         """Refuse batches that the devices cannot share evenly.
@@ -80,8 +82,9 @@ class Devices:
 
     def fits_whole(self, *stores: FrameStore) -> bool:
         """Whether each device has the room for all of the stores, as far as it says."""
-        room = min(_memory(device) for device in self.mesh.devices.flat)
-        return sum(map(nbytes, stores)) <= STORE_SHARE * room
+        room = min(_memory(device) for device in self.mesh.local_devices)
+        small = STORE_SHARE * room < sum(map(nbytes, stores))
+        return not self.hosts.any("the memory of the devices", small)
 
     def place(self, store: FrameStore, whole: bool) -> FrameStore:
         """Bring a store to the devices, whole to each or its frames cut into equal blocks."""
@@ -92,10 +95,24 @@ class Devices:
             values = np.asarray(getattr(store, name))
             padding = -len(values) % self.count
             wide = np.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
-            cut[name] = jax.device_put(wide, self.by_window)
+            cut[name] = self._to(wide, self.by_window)
         nothing: dict[str, Any] = dict.fromkeys(cut)
         rest = self.put(dataclasses.replace(store, **nothing))
         return dataclasses.replace(rest, mesh=self.mesh, **cut)
+
+    def _to(self, tree: T, placement: NamedSharding) -> T:
+        """Bring a pytree to the devices; each process serves its own."""
+        if self.hosts.count == 1:
+            return jax.device_put(tree, placement)  # type: ignore[no-any-return]  # JAX says Any
+
+        # `device_put` would first compare the values of all processes, by a program of its own.
+        def to_own(leaf: Any) -> jax.Array:
+            own = placement.addressable_devices_indices_map(leaf.shape)
+            parts = [jax.device_put(leaf[index], device) for device, index in own.items()]
+            return jax.make_array_from_single_device_arrays(leaf.shape, placement, parts)
+
+        moved: T = jax.tree.map(to_own, jax.tree.map(np.asarray, tree))
+        return moved
 
 
 def _memory(device: jax.Device) -> float:

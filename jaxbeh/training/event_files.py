@@ -11,18 +11,18 @@ AVAILABLE = find_spec("tensorboardX") is not None
 
 
 @contextmanager
-def writing(folder: Path, epoch: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def writing(folder: Path | None, epoch: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Write event files for `tensorboard --logdir`.
 
     Args:
-        folder: where to; made if need be.
+        folder: where to; made if need be. `None` writes nothing.
         epoch: epochs completed before; TensorBoard forgets what older files say of later ones.
 
     Yields:
         A function that adds an epoch's line of `metrics.jsonl`: every number in it, nested ones
         under their group (`val_f1/social`). It does nothing where tensorboardX is absent.
     """
-    if not AVAILABLE:
+    if folder is None or not AVAILABLE:
         yield _nothing
         return
     from tensorboardX import SummaryWriter

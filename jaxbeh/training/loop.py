@@ -77,11 +77,18 @@ class Run:
 def fit(
     run: Run,
     snapshot: Snapshot,
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
     stop: StopRequest,
     progress: EpochProgress,
 ) -> LoopState:
     """Train from a snapshot (on the host) to the run's end, or until a stop is requested.
+
+    Args:
+        run: what to work with.
+        snapshot: where to start, the same in every process.
+        checkpoints: where they are kept; `None` in a process that writes and shows nothing.
+        stop: asked before each call; a request to one process stops all, at the same step.
+        progress: shows it.
 
     Returns:
         Where the loop stands; `finished` says whether it came to its end.
@@ -100,10 +107,11 @@ def fit(
             order = run.programs.shuffle(run.root, state.step)
             scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
-                if stop.requested:
-                    middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
-                    checkpoints.save(step, leaves_of(fetch(middle)), NOT_VALIDATED)
-                    checkpoints.wait()
+                if run.devices.hosts.any(f"step {step}", stop.requested):
+                    if checkpoints is not None:
+                        middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
+                        checkpoints.save(step, leaves_of(fetch(middle)), NOT_VALIDATED)
+                        checkpoints.wait()
                     return loop
                 state, sums = run.programs.train(
                     state, sums, run.store, order, normaliser, run.root, scale
@@ -115,6 +123,8 @@ def fit(
             trained, judged = fetch((sums, judged))
             sums = put(EpochSums.zero())
             line, loop = _close_epoch(run, loop, trained, judged, step)
+            if checkpoints is None:
+                continue
             best = loop.best_epoch == loop.epoch
             ended = loop.finished(settings.epochs, settings.patience)
             leaves = None
@@ -133,7 +143,8 @@ def fit(
                 if run.on_checkpoint is not None:
                     checkpoints.wait()
                     run.on_checkpoint(int(loop.epoch))
-    checkpoints.wait()
+    if checkpoints is not None:
+        checkpoints.wait()
     return loop
 
 

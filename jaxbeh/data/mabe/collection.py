@@ -4,12 +4,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jaxbeh.data.cache import TrackingCache
 from jaxbeh.data.mabe.annotation import Annotation, event_factor, place_events, read_annotation
 from jaxbeh.data.mabe.parquet import FileError, MissingFileError
 from jaxbeh.data.mabe.scale import centre, pixels_per_cm
+from jaxbeh.data.mabe.sharing import Peers, Read, read_together
 from jaxbeh.data.mabe.tracking import FINDINGS, read_tracking
 from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
 from jaxbeh.data.recording import Events, Recording, Tracking
@@ -28,7 +30,11 @@ _LAYOUT = (
 
 
 def read_labelled(
-    root: Path, settings: DataSettings, report: ReadingReport, cache: Path | None
+    root: Path,
+    settings: DataSettings,
+    report: ReadingReport,
+    cache: Path | None,
+    peers: Peers | None = None,
 ) -> tuple[Recording, ...]:
     """Read all labelled videos of `train.csv`, in its order; no other video's tracking is opened.
 
@@ -40,6 +46,8 @@ def read_labelled(
         settings: what stands in for missing metadata, and the keypoint aliases.
         report: told of everything missing, mended or left out.
         cache: folder of trackings read before, made if need be; `None` reads all files afresh.
+        peers: processes among which the tracking files are shared out, if there are others; each
+            of them has all recordings, and reports all, as if it had read every file.
 
     Raises:
         DataError: the folder or its table cannot be used as a whole, or no labelled video is left;
@@ -52,7 +60,7 @@ def read_labelled(
     rows = read_videos(table)
     annotations = _read_annotations(root / "train_annotation", rows, report)
     whitelists = _whitelists(rows, annotations, report)
-    reader = _Reader(root / "train_tracking", settings, report, cache)
+    reader = _Reader(root / "train_tracking", settings, report, cache, peers)
     recordings = reader.read(
         [
             _Wanted(row, whitelists[row.video_id], annotations[row.video_id])
@@ -168,32 +176,26 @@ class _Wanted:
 
 
 @dataclass(frozen=True)
-class _Read:
-    """What a tracking file gave: its tracking, or why there is none; and a cache out of order."""
-
-    tracking: Tracking | FileError
-    findings: Mapping[str, int]
-    unwritable: str = ""
-
-
-@dataclass(frozen=True)
 class _Reader:
     folder: Path
     settings: DataSettings
     report: ReadingReport
     cache: Path | None
+    peers: Peers | None = None
 
     def read(self, wanted: Sequence[_Wanted]) -> tuple[Recording, ...]:
         """All videos that can be read; the others are reported as left out.
 
         Several files are read at a time, and told of in the order of the table.
         """
+        files = [self.folder / item.row.lab_id / f"{item.row.video_id}.parquet" for item in wanted]
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _FILES_AT_ONCE)) as threads:
-            found = threads.map(self._tracking, [item.row for item in wanted])
+            read = partial(threads.map, self._tracking)
+            found = read_together(files, read, self.peers) if self.peers else read(files)
             recordings = [self._recording(*pair) for pair in zip(wanted, found, strict=True)]
         return tuple(recording for recording in recordings if recording is not None)
 
-    def _recording(self, wanted: _Wanted, found: _Read) -> Recording | None:
+    def _recording(self, wanted: _Wanted, found: Read) -> Recording | None:
         """One video; `None` once it is reported as left out."""
         row, tracking = wanted.row, found.tracking
         if found.unwritable:
@@ -227,29 +229,28 @@ class _Reader:
             events=self._events(wanted, tracking, fps),
         )
 
-    def _tracking(self, row: VideoRow) -> _Read:
-        path = self.folder / row.lab_id / f"{row.video_id}.parquet"
+    def _tracking(self, path: Path) -> Read:
         try:
-            return self._cached(path, self.cache) if self.cache else _Read(*read_tracking(path))
+            return self._cached(path, self.cache) if self.cache else Read(*read_tracking(path))
         except FileError as error:
-            return _Read(error, {})
+            return Read(error, {})
 
-    def _cached(self, path: Path, folder: Path) -> _Read:
+    def _cached(self, path: Path, folder: Path) -> Read:
         cache = TrackingCache(folder)
         try:
             key = cache.key(path)
         except OSError:
-            return _Read(*read_tracking(path))  # which says what is wrong with the file
+            return Read(*read_tracking(path))  # which says what is wrong with the file
         kept = cache.load(key)
         if kept is not None:
-            return _Read(*kept)
+            return Read(*kept)
         tracking, findings = read_tracking(path)
         try:
             cache.store(key, tracking, findings)
         except OSError as error:
             unwritable = f"the cache folder {folder} cannot be written ({error.strerror})"
-            return _Read(tracking, findings, unwritable)
-        return _Read(tracking, findings)
+            return Read(tracking, findings, unwritable)
+        return Read(tracking, findings)
 
     def _events(self, wanted: _Wanted, tracking: Tracking, fps: float) -> Events | None:
         row, whitelist, annotation = wanted.row, wanted.whitelist, wanted.annotation
