@@ -54,7 +54,7 @@ def train(
         typer.Option(
             "--distributed",
             help="Be one of several processes, started with the same command on one or more "
-            "machines: by Slurm's srun, by mpirun, or with JAX_COORDINATOR_ADDRESS=HOST:PORT, "
+            "machines: by Slurm's srun, or with JAX_COORDINATOR_ADDRESS=HOST:PORT, "
             "JAX_NUM_PROCESSES and JAX_PROCESS_ID in the environment of each.",
         ),
     ] = False,
@@ -114,6 +114,8 @@ def train_run(
     from jaxbeh.collection import keep_programs
     from jaxbeh.training.hosts import Hosts, connect
 
+    if distributed:
+        out.print("Waiting for the other processes of the run, 5 minutes at most.")
     hosts = connect() if distributed else Hosts()
     keep_programs()
     out.quiet = out.quiet or not hosts.first

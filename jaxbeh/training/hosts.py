@@ -36,9 +36,9 @@ _PIECE = 1 << 26
 
 _ADDRESS, _COUNT, _INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 _HOW = (
-    f"Slurm's srun and Open MPI's mpirun tell the processes of a run where they find each other; "
-    f"elsewhere give each of them {_ADDRESS}=HOST:PORT (a free port of the first one's machine), "
-    f"{_COUNT} (how many there are) and {_INDEX} (0, 1, …) in its environment"
+    f"Slurm's srun says it by itself; elsewhere give each process {_ADDRESS}=HOST:PORT (a free "
+    f"port of the first one's machine), {_COUNT} (how many there are) and {_INDEX} (0, 1, …) in "
+    f"its environment"
 )
 
 
@@ -195,10 +195,13 @@ def connect() -> Hosts:
             shutdown_timeout_seconds=_LEAVING_S,
         )
     except ValueError as error:
-        raise RunError(f"--distributed: {error} {_HOW}") from None
+        raise RunError(
+            f"--distributed: the environment does not say which processes make the run (JAX says: "
+            f"{error}) {_HOW}"
+        ) from None
     except RuntimeError as error:
         raise RunError(
-            f"--distributed: the processes do not find each other ({error}). {_HOW}"
+            f"--distributed: the processes of the run do not find each other ({error}). {_HOW}"
         ) from None
     return Hosts(jax.process_index(), jax.process_count())
 

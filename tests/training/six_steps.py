@@ -1,4 +1,4 @@
-"""Run by `test_devices.py` in a process of its own, which sees eight devices."""
+"""Run by `test_devices.py` in a process that sees eight devices, and by `two_hosts.py`."""
 
 import json
 import sys
@@ -6,17 +6,17 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tiny import StopAfter, assembled, run
+from tiny import CONV_BILSTM, StopAfter, assembled, run
 
 from jaxbeh.training import assemble as building
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.run_folder import RunFolder
 
 
-def train(count, held):
+def train(count, held, hosts=None, model=CONV_BILSTM):
     """Six updates and a validation."""
     _, dataset, made = assembled(
-        devices=Devices.of(jax.devices()[: int(count)]), whole=held == "whole"
+        model=model, devices=Devices.of(jax.devices()[: int(count)], hosts), whole=held == "whole"
     )
     first = building.first_snapshot(made, dataset)
     put = made.devices.put

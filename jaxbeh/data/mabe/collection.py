@@ -47,7 +47,8 @@ def read_labelled(
         report: told of everything missing, mended or left out.
         cache: folder of trackings read before, made if need be; `None` reads all files afresh.
         peers: processes among which the tracking files are shared out, if there are others; each
-            of them has all recordings, and reports all, as if it had read every file.
+            of them has all recordings, and reports all, as if it had read every file. (The table
+            and the annotations, a few kilobytes a video, each reads for itself.)
 
     Raises:
         DataError: the folder or its table cannot be used as a whole, or no labelled video is left;
