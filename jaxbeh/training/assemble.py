@@ -99,8 +99,9 @@ def assemble(
     validation = labelled_store(
         dataset.validation, dataset.slots, window.length, window.validation_stride
     )
-    plan = EpochPlan.build(len(train.windows), settings.batch_size, longest_call())
-    judged = EpochPlan.build(len(validation.windows), settings.batch_size, longest_call())
+    batches = (settings.batch_size, longest_call(), devices.count)
+    plan = EpochPlan.build(len(train.windows), *batches)
+    judged = EpochPlan.build(len(validation.windows), *batches)
     devices.require_shared(plan)
     devices.require_shared(judged)
     whole = devices.fits_whole(train, validation) if whole is None else whole

@@ -1,5 +1,6 @@
 """How an epoch's windows are dealt to steps, and steps to calls of the compiled program."""
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -30,11 +31,17 @@ class EpochPlan:
     steps_per_call: int
 
     @classmethod
-    def build(cls, windows: int, batch_size: int, longest_call: int) -> "EpochPlan":
-        """Plan batches of at most `batch_size` windows, calls of at most `longest_call` steps."""
+    def build(
+        cls, windows: int, batch_size: int, longest_call: int, devices: int = 1
+    ) -> "EpochPlan":
+        """Plan batches of at most `batch_size` windows, calls of at most `longest_call` steps.
+
+        On 3 or 16 devices there are more rows of padding, and the windows of a step are the same.
+        """
         steps = -(-windows // batch_size)
         most = -(-windows // steps)
-        rows = min(-(-most // _ROWS) * _ROWS, max(batch_size, most))
+        multiple = math.lcm(_ROWS, devices)
+        rows = min(-(-most // multiple) * multiple, max(batch_size, most))
         per_call = next(n for n in range(min(longest_call, steps), 0, -1) if steps % n == 0)
         return cls(windows=windows, steps=steps, rows=rows, steps_per_call=per_call)
 

@@ -12,6 +12,13 @@ from jaxbeh.training import assemble as building
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.run_folder import RunFolder
 
+PADDED = (
+    "model={name: tcn, channels: [4, 4], dropout: 0.3}",
+    "augmentation.mixup=0.2",
+    "training.batch_size=48",
+)
+"""Of 36 windows a step, which eight devices and fewer pad to 40 rows, and three to 48."""
+
 
 def train(count, held, hosts=None, model=CONV_BILSTM):
     """Six updates and a validation."""
@@ -41,9 +48,14 @@ def train(count, held, hosts=None, model=CONV_BILSTM):
         "windows_on_each": made.plan.rows // made.devices.count,
         "losses": losses,
         "mean": np.asarray(first.normaliser.mean).tolist(),
-        "statistics": np.concatenate(statistics).tolist(),
+        "statistics": np.concatenate([*statistics, np.zeros(0)]).tolist(),
         "confusion": np.asarray(judged.confusion).tolist(),
     }
+
+
+def padded(*counts):
+    """The same updates with more rows of padding in a batch."""
+    return [train(count, "whole", model=PADDED) for count in counts]
 
 
 def resume(_, path, before, after):
@@ -63,4 +75,6 @@ def resume(_, path, before, after):
 
 if __name__ == "__main__":
     name, *words = sys.argv[1:]
-    sys.stdout.write(json.dumps({"train": train, "resume": resume}[name](*words)) + "\n")
+    sys.stdout.write(
+        json.dumps({"train": train, "padded": padded, "resume": resume}[name](*words)) + "\n"
+    )

@@ -60,6 +60,13 @@ def test_eight_devices_give_the_losses_of_one(one, held):
     assert many["confusion"] == one["confusion"]
 
 
+def test_rows_of_padding_change_nothing():
+    one, three = eight("padded", 1, 3)
+    assert [side["windows_on_each"] * side["devices"] for side in (one, three)] == [40, 48]
+    np.testing.assert_allclose(three["losses"], one["losses"], rtol=1e-5)
+    assert three["confusion"] == one["confusion"]
+
+
 def test_a_checkpoint_moves_between_one_and_eight_devices(tmp_path):
     there = eight("resume", 1, tmp_path / "there", 1, 8)
     back = eight("resume", 1, tmp_path / "back", 8, 1)

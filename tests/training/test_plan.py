@@ -30,6 +30,27 @@ def test_the_numbers_of_an_epoch(windows, batch_size, longest_call):
     assert all(plan.steps % size for size in larger)
 
 
+@given(**SIZES, devices=st.integers(1, 40))
+@example(windows=1930, batch_size=384, longest_call=64, devices=16)
+def test_any_number_of_devices_shares_a_batch_or_the_nearest_sizes(
+    windows, batch_size, longest_call, devices
+):
+    alone = EpochPlan.build(windows, batch_size, longest_call)
+    plan = EpochPlan.build(windows, batch_size, longest_call, devices)
+    assert (plan.steps, plan.steps_per_call) == (alone.steps, alone.steps_per_call)
+    assert plan.rows <= max(batch_size, alone.rows)
+    if 8 % devices == 0:
+        assert plan == alone
+    # What is refused names two sizes, and they are not refused.
+    below = plan.rows // devices * devices
+    if below != plan.rows:
+        for size in (below, below + devices):
+            assert (
+                not size
+                or EpochPlan.build(windows, size, longest_call, devices).rows % devices == 0
+            )
+
+
 @settings(max_examples=8)
 @given(
     windows=st.integers(1, 400),
