@@ -45,6 +45,8 @@ def evaluate(
     the challenge's F-score of the bouts (official_f).
 
     The submission is checked by every rule of the challenge before it is written.
+
+    This is one process on one device, also for a run that was trained by several.
     """
     from jaxbeh.collection import cache_folder, keep_programs, reading
     from jaxbeh.data.mabe import read_labelled, read_test

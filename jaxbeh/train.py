@@ -271,13 +271,18 @@ def _print_plan(assembled: "Assembled", parameters: int) -> None:
     where = f"{jax.default_backend()} ({kind})"
     if devices.count > 1:
         where = f"{devices.count} × {where}, {plan.rows // devices.count} windows of a step on each"
-    cut = assembled.train.mesh is not None
-    held = f"cut into {devices.count} blocks, one on each" if cut else "whole on each"
+    if devices.hosts.count > 1:
+        where = f"{where}, in {devices.hosts.count} processes"
+    held = f"all frames take {megabytes:.0f} MB"
+    if assembled.train.mesh is not None:
+        share = megabytes / devices.count
+        held = f"{held}, too much for one device: cut into {devices.count} blocks of {share:.0f} MB"
+    elif devices.count > 1:
+        held = f"{held}, whole on each"
     out.print(
         f"Model: {parameters:,} parameters. Epoch: {plan.windows:,} windows in {plan.steps:,} "
         f"steps of {plan.windows / plan.steps:.0f}, {assembled.validation_plan.windows:,} "
-        f"validation windows. Device: {where}; all frames take {megabytes:.0f} MB"
-        f"{f', {held}' if devices.count > 1 else ''}."
+        f"validation windows. Device: {where}; {held}."
     )
 
 

@@ -157,22 +157,19 @@ def of_reading(said):
     return [line.rstrip() for line in said[: said.index("Model:")].splitlines() if "│" in line]
 
 
-def test_two_processes_give_the_losses_of_one(tmp_path):
+def test_two_processes_with_cut_frames_give_the_losses_of_one(tmp_path):
     alone = train(1, "whole", model=ONE_LAYER)
     with Pair(tmp_path / "pair", ROOT / "tests" / "training" / "two_hosts.py") as pair:
         assert pair.end() == [0, 0], pair.said(0, "err") + pair.said(1, "err")
         found = [json.loads(pair.said(index).splitlines()[-1]) for index in range(2)]
-    for _, whole, cut in found:
-        assert whole["points_on_each"] == whole["points"] == alone["points"]
-        assert cut["points_on_each"] == cut["points"] / 2
-        for together in (whole, cut):
-            assert (together["devices"], together["windows_on_each"]) == (2, 4)
-            np.testing.assert_allclose(together["losses"], alone["losses"], rtol=1e-5)
-            np.testing.assert_allclose(together["mean"], alone["mean"], atol=1e-5)
-            np.testing.assert_allclose(together["statistics"], alone["statistics"], atol=1e-5)
-            assert together["confusion"] == alone["confusion"]
-    (first, *trained), (second, *also_trained) = found
+    (first, trained), (second, also_trained) = found
     assert trained == also_trained
+    assert (trained["devices"], trained["windows_on_each"]) == (2, 4)
+    assert trained["points_on_each"] == trained["points"] / 2
+    np.testing.assert_allclose(trained["losses"], alone["losses"], rtol=1e-5)
+    np.testing.assert_allclose(trained["mean"], alone["mean"], atol=1e-5)
+    np.testing.assert_allclose(trained["statistics"], alone["statistics"], atol=1e-5)
+    assert trained["confusion"] == alone["confusion"]
 
     assert first["lengths"] == [[7 * 12, 0], [7 * 3, 7 * 70_001]]
     assert first["sums"] == [[21 * 12, 0], [21 * 3, 28 * 70_001]]
@@ -191,7 +188,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
 
 
 def test_a_run_of_two_is_the_run_of_one(one, collection, recipe, tmp_path):
-    """To the last bit: the devices are two on either side, and two numbers have one sum."""
+    """Frames whole, to the last bit: there are two devices either way; two numbers have one sum."""
     alone, printed = one
     words = (*TRAIN, "--config", recipe, "--data", collection, "--run")
     runs = [tmp_path / "first", tmp_path / "second"]
