@@ -245,11 +245,10 @@ class _Reader:
             return _Read(*kept)
         tracking, findings = read_tracking(path)
         try:
-            cache.store(key, tracking, findings)
+            return _Read(cache.store(key, tracking, findings), findings)
         except OSError as error:
             unwritable = f"the cache folder {folder} cannot be written ({error.strerror})"
             return _Read(tracking, findings, unwritable)
-        return _Read(tracking, findings)
 
     def _events(self, wanted: _Wanted, tracking: Tracking, fps: float) -> Events | None:
         row, whitelist, annotation = wanted.row, wanted.whitelist, wanted.annotation
