@@ -65,7 +65,7 @@ def write_videos(
         except BrokenProcessPool:
             raise DataError(
                 f"{root}: a process that makes videos was ended from outside, as where memory "
-                f"runs out; each of {processes} takes up to 1.5 GB"
+                f"runs out; each of {processes} takes up to 2 GB"
             ) from None
 
 
