@@ -1,7 +1,11 @@
-"""Sharing memory among threads that read: never more than there is, and nobody waits for ever."""
+"""Memory while reading: threads share it, never more than there is, and nobody waits for ever."""
 
+import sys
 import threading
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +59,43 @@ def test_a_failure_gives_the_room_back():
         raise ZeroDivisionError
     with room.taken(1):
         pass
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from jaxbeh.data.mabe.tracking import read_tracking
+
+def peak():  # getrusage would begin with what the process that started this one had
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024
+
+small, large = map(Path, sys.argv[1:])
+read_tracking(small)
+before = peak()
+read_tracking(large)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_row_takes_no_more_memory_than_the_room_counts_with(python, tmp_path):
+    frames, mice, parts = (50_000, 150_000), 2, 10
+    paths = [tmp_path / f"{length}.parquet" for length in frames]
+    for path, length in zip(paths, frames, strict=True):
+        points = length * mice * parts
+        draw = np.random.default_rng(0)
+        names = pa.array([f"part_{index}" for index in range(parts)])
+        codes = np.tile(np.arange(parts, dtype=np.int32), length * mice)
+        columns = {
+            "video_frame": np.repeat(np.arange(length, dtype=np.int32), mice * parts),
+            "mouse_id": np.tile(np.repeat(np.arange(1, mice + 1, dtype=np.int8), parts), length),
+            "bodypart": pa.DictionaryArray.from_arrays(codes, names),
+            "x": draw.normal(size=points).astype(np.float32),
+            "y": draw.normal(size=points).astype(np.float32),
+        }
+        pq.write_table(pa.table(columns), path)
+    done = python("-c", PEAK, *paths)
+    assert done.stderr == ""
+    more = (frames[1] - frames[0]) * mice * parts
+    assert 8 * more < int(done.stdout) < 40 * more  # its two coordinates take 8 by themselves

@@ -21,7 +21,8 @@ from jaxbeh.vocabulary import Triple
 
 LEFT_OUT = "left out"
 _ROWS_AT_ONCE = 50_000_000
-"""Bounds the memory: a row takes up to 40 bytes while its file is read, 2 GB in all."""
+"""Bounds the memory: a row takes up to 40 bytes while its file is read, 2 GB in all, and each file
+some 60 MB beside."""
 _LAYOUT = (
     "a collection is a folder with train.csv, train_tracking/<lab_id>/<video_id>.parquet and "
     "train_annotation/<lab_id>/<video_id>.parquet"
