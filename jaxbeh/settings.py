@@ -272,6 +272,10 @@ class TrainingSettings(Block):
     epochs: int = Field(100, ge=1, description="at most")
     batch_size: int = Field(64, ge=1, description="windows, at most; spread evenly over the steps")
     seed: int = Field(42, ge=0, lt=2**32)
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of products and activations; auto is bfloat16 on a GPU, float32 on a CPU",
+    )
     checkpoint_every: int = Field(5, ge=1, description="epochs")
     patience: int | None = Field(
         15, ge=1, description="epochs without a better validation score; null never stops early"

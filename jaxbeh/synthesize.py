@@ -1,5 +1,6 @@
 """The command that writes a synthetic collection: `python -m jaxbeh.synthesize --out DIR`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,12 @@ def synthesize(
         Path, typer.Option(help="Folder to write; absent or empty.", show_default=False)
     ],
     videos: Annotated[
-        int, typer.Option(help="Labelled videos, at least 3. A fifth as many test videos come too.")
-    ] = 22,
+        int | None,
+        typer.Option(
+            help="Labelled videos, at least 3. A fifth as many test videos come too.",
+            show_default="22",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 2025,
     labs: Annotated[
         str | None,
@@ -29,6 +34,14 @@ def synthesize(
             show_default=False,
         ),
     ] = None,
+    full_scale: Annotated[
+        bool,
+        typer.Option(
+            "--full-scale",
+            help="As many labs, videos and frames as the labelled part of the challenge, made on "
+            "all cores; --videos takes a part of them, --frames shortens them.",
+        ),
+    ] = False,
 ) -> None:
     """Write a made-up collection of mouse videos in the MABe layout.
 
@@ -50,19 +63,40 @@ def synthesize(
     python -m jaxbeh.synthesize --out mice
 
     python -m jaxbeh.synthesize --out mice --labs Synthetic-CRIM13 --frames 500
-    """
-    from jaxbeh.data.synthetic import DEFAULT_LABS, Plan
-    from jaxbeh.data.synthetic import synthesize as write
 
-    names = DEFAULT_LABS if labs is None else tuple(name.strip() for name in labs.split(","))
-    plan = Plan(videos=videos, seed=seed, labs=names, frames=frames)
-    written = write(out, plan)
+    python -m jaxbeh.synthesize --out challenge-sized --full-scale
+    """
+    from rich.progress import Progress
+
+    from jaxbeh import console
+    from jaxbeh.data.synthetic import DEFAULT_LABS, FullScale, Plan
+    from jaxbeh.data.synthetic import synthesize as write
+    from jaxbeh.errors import SettingsError
+
+    source: Plan | FullScale
+    if full_scale:
+        if labs is not None:
+            raise SettingsError("--full-scale has its own labs; leave --labs out")
+        source = FullScale(seed=seed, videos=videos, frames=frames)
+    else:
+        names = DEFAULT_LABS if labs is None else tuple(name.strip() for name in labs.split(","))
+        source = Plan(videos=22 if videos is None else videos, seed=seed, labs=names, frames=frames)
+    labelled, tested = source.count("train"), source.count("test")
+    total = sum(source.length("train", index) for index in range(labelled))
+    with Progress(console=console.out, disable=not console.out.is_terminal) as progress:
+        bar = progress.add_task("frames", total=total)
+        written = write(
+            out,
+            source,
+            processes=(os.cpu_count() or 1) if full_scale else 1,
+            on_video=lambda entry: progress.advance(bar, entry.frames),
+        )
+    tests = f"test videos {tested} ({written.test_frames:,} frames, their truth in solution.csv)"
     typer.echo(
-        f"{out}: labelled videos {plan.videos} ({written.train_frames:,} frames, "
-        f"{written.train_events:,} events), test videos {plan.test_videos} "
-        f"({written.test_frames:,} frames, their truth in solution.csv)"
+        f"{out}: labelled videos {labelled} ({written.train_frames:,} frames, "
+        f"{written.train_events:,} events), {tests if tested else 'no test videos'}"
     )
-    typer.echo(f"seed {plan.seed}, labs {', '.join(plan.labs)}")
+    typer.echo(f"seed {source.seed}, labs {', '.join(source.labs)}")
 
 
 def main() -> None:

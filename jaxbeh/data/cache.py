@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import json
 import tempfile
+import time
 import tokenize
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,9 @@ from jaxbeh.data.recording import Tracking
 FORMAT = 1
 """Raised whenever the same file would be packed differently; older entries are then not found."""
 
+_SETTLED_SECONDS = 2.0
+"""A file changed less than this ago may change again without a later time to show for it."""
+
 
 @dataclass(frozen=True)
 class TrackingCache:
@@ -24,6 +28,9 @@ class TrackingCache:
 
     An entry is used only if both files are intact, which their checksums say; whatever is damaged,
     half written or not ours counts as absent and is written anew. Nothing is ever pickled.
+
+    A third file, `<name>.seen`, notes the key of a tracking file by its path, inode, size and times
+    of change, so that a file as it was last time need not be read to know its content.
 
     Attributes:
         folder: where the entries lie; made when the first one is stored.
@@ -37,7 +44,24 @@ class TrackingCache:
         Raises:
             OSError: the file cannot be read.
         """
-        return hashlib.sha256(f"{FORMAT} {_sha256(file)}".encode()).hexdigest()
+        before = _state(file)
+        note = self.folder / f"{hashlib.sha256(before.encode()).hexdigest()}.seen"
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+            # Suppressed: there is no note, or none that can be trusted.
+            text = note.read_text("utf-8")
+            noted = str(json.loads(text)["entry"]["key"])
+            if text == _sealed({"file": before, "key": noted}):
+                return noted
+        key = hashlib.sha256(f"{FORMAT} {_sha256(file)}".encode()).hexdigest()
+        status = file.stat()
+        age = time.time() - max(status.st_mtime, status.st_ctime)
+        if age > _SETTLED_SECONDS and _state(file) == before:
+            # Suppressed: a folder that takes no note takes no entry either, which is told then.
+            with contextlib.suppress(OSError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with _replacing(note) as stream:
+                    stream.write(_sealed({"file": before, "key": key}).encode())
+        return key
 
     def load(self, key: str) -> tuple[Tracking, dict[str, int]] | None:
         """The entry's tracking, its counts mapped from the disk read-only, and its findings.
@@ -68,8 +92,11 @@ class TrackingCache:
             # What a foreign or damaged file makes json, numpy and the lookups above raise.
             return None
 
-    def store(self, key: str, tracking: Tracking, findings: Mapping[str, int]) -> None:
+    def store(self, key: str, tracking: Tracking, findings: Mapping[str, int]) -> Tracking:
         """Write an entry; a reader at the same time sees all of it or none.
+
+        Returns:
+            The tracking with its counts mapped from the disk, so that the given ones can go.
 
         Raises:
             OSError: the folder or its disk takes no file.
@@ -87,6 +114,19 @@ class TrackingCache:
         }
         with _replacing(self.folder / f"{key}.json") as stream:
             stream.write(_sealed(fields).encode())
+        xy = np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+        return replace(tracking, xy=xy)
+
+
+def _state(file: Path) -> str:
+    """What shows whether a file is the one that it was: its place, inode, size and times.
+
+    Raises:
+        OSError: there is none.
+    """
+    status = file.stat()
+    numbers = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return json.dumps([FORMAT, str(file.resolve()), *numbers])
 
 
 def _sha256(file: Path) -> str:

@@ -121,7 +121,7 @@ def build_store(
     Raises:
         DataError: a video has no known keypoint, or the store outgrows 32-bit indices.
     """
-    blocks, columns, widths = [], [], []
+    chosen, columns, widths = [], [], []
     for scene in scenes:
         tracking = scene.recording.tracking
         try:
@@ -134,8 +134,7 @@ def build_store(
             for slot, column in enumerate(of_slot):
                 if column >= 0:
                     table[mouse - 1, slot] = row * len(kept) + kept.index(column)
-        points = tracking.xy if len(kept) == tracking.xy.shape[2] else tracking.xy[:, :, kept]
-        blocks.append(points.reshape(-1, 2))
+        chosen.append(kept)
         columns.append(table.reshape(-1))
         widths.append(len(tracking.mice) * len(kept))
     frames = np.array([scene.recording.tracking.frames for scene in scenes], np.int64)
@@ -147,7 +146,7 @@ def build_store(
         )
     per_cm = np.array([scene.recording.pixels_per_cm for scene in scenes])
     leaves: dict[str, Any] = {
-        "points": np.concatenate(blocks),
+        "points": _packed(scenes, chosen, int(point_counts.sum())),
         "labels": np.concatenate([scene.labels.values for scene in scenes]),
         "point_offset": np.concatenate([[0], np.cumsum(point_counts)[:-1]]).astype(np.int32),
         "width": np.array(widths, np.int32),
@@ -167,6 +166,24 @@ def build_store(
         "windows": windows,
     }
     return FrameStore(**leaves)
+
+
+def _packed(
+    scenes: Sequence[Scene], chosen: Sequence[Sequence[int]], points: int
+) -> NDArray[np.int16]:
+    """Int16 `[points, 2]`, the chosen keypoints of all videos, each copied once to its place."""
+    packed, start = np.empty((points, 2), np.int16), 0
+    for scene, keypoints in zip(scenes, chosen, strict=True):
+        xy = scene.recording.tracking.xy
+        shape = (*xy.shape[:2], len(keypoints), 2)
+        stop = start + shape[0] * shape[1] * shape[2]
+        block = packed[start:stop].reshape(shape)
+        if len(keypoints) == xy.shape[2]:
+            block[...] = xy
+        else:
+            np.take(xy, keypoints, axis=2, out=block, mode="clip")  # "raise" would copy twice
+        start = stop
+    return packed
 
 
 def gather(store: FrameStore, index: Array, shift: Array, length: int, history: int) -> Frames:

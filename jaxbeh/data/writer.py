@@ -2,8 +2,6 @@
 
 import csv
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from jaxbeh.data.partial import PartialFolder, refuse_occupied
 from jaxbeh.errors import DataError
 from jaxbeh.vocabulary import MOUSE_SLOTS, Triple
 
 Split = Literal["train", "test"]
+
+SPLITS: tuple[Split, Split] = ("train", "test")
 
 MOUSE_COLUMNS = ("strain", "color", "sex", "id", "age", "condition")
 
@@ -132,13 +133,66 @@ class Video:
     nan_rows: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What the tables of a collection say of one video whose own files are written.
+
+    Attributes:
+        video_id: its id.
+        split: which table it is listed in.
+        row: one cell for each of `VIDEO_COLUMNS`.
+        truth: a test video's rows of `SOLUTION_COLUMNS`.
+        sample: a test video's cells of `SUBMISSION_COLUMNS` but the first.
+        frames: its length.
+        events: how many were written down.
+    """
+
+    video_id: int
+    split: Split
+    row: tuple[object, ...]
+    truth: tuple[tuple[object, ...], ...]
+    sample: tuple[object, ...]
+    frames: int
+    events: int
+
+
+def write_video(root: Path, video: Video, split: Split) -> Entry:
+    """Write one video's own files under a collection's folder; any process may write any of them.
+
+    Raises:
+        DataError: its parts do not fit, or a file cannot be written.
+    """
+    _check(video)
+    name = f"{video.video_id}.parquet"
+    try:
+        _write(tracking_table(video), root / f"{split}_tracking" / video.lab_id / name)
+        if split == "train" and video.events is not None:
+            _write(annotation_table(video.events), root / "train_annotation" / video.lab_id / name)
+    except OSError as error:
+        raise DataError(f"video {video.video_id}: cannot be written ({error})") from None
+    events, whitelist = video.events or (), _whitelist_cell(video.whitelist)
+    rest = (video.lab_id, whitelist)
+    truth = [(video.video_id, *item.triple, item.start, item.stop, *rest) for item in events]
+    triple = next(iter(video.whitelist or ()), Triple("mouse1", "mouse2", "sniff"))
+    return Entry(
+        video_id=video.video_id,
+        split=split,
+        row=tuple(_video_row(video)),
+        truth=tuple(truth) if split == "test" else (),
+        sample=(video.video_id, *triple, video.first_frame, video.first_frame + 1),
+        frames=video.xy.shape[0],
+        events=len(events),
+    )
+
+
 @dataclass
 class CollectionWriter:
     """Writes a collection into a temporary sibling and renames it to `folder` when all is there.
 
     Use it as a context manager: `with CollectionWriter(folder) as writer: writer.add(video,
     "train")`. An exception inside the block removes what was written; a killed process leaves a
-    folder `.NAME.partial-…` beside `folder`, never a half collection that looks whole.
+    folder `.NAME.partial-…` beside `folder`, never a half collection that looks whole, and the
+    next writer of the same collection removes it.
 
     A test video's events go to `solution.csv`, with agents and targets as the metric spells them,
     and to no annotation file.
@@ -148,11 +202,8 @@ class CollectionWriter:
     """
 
     folder: Path
-    _partial: Path | None = None
-    _rows: dict[Split, list[list[object]]] = field(default_factory=dict)
-    _solution: list[list[object]] = field(default_factory=list)
-    _sample: list[list[object]] = field(default_factory=list)
-    _seen: set[int] = field(default_factory=set)
+    _partial: PartialFolder | None = None
+    _entries: dict[int, Entry] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         """Make the temporary folder.
@@ -162,13 +213,9 @@ class CollectionWriter:
         """
         refuse_occupied(self.folder)
         try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._partial = Path(
-                tempfile.mkdtemp(prefix=f".{self.folder.name}.partial-", dir=self.folder.parent)
-            )
+            self._partial = PartialFolder.make(self.folder)
         except OSError as error:
             raise DataError(f"{self.folder}: cannot be made ({error})") from None
-        self._partial.chmod(0o755)  # mkdtemp gives 0700
         return self
 
     def __exit__(
@@ -183,7 +230,7 @@ class CollectionWriter:
             return
         try:
             if kind is None:
-                self._write_tables(partial)
+                self._write_tables(partial.path)
                 refuse_occupied(self.folder)
                 if self.folder.exists():
                     self.folder.rmdir()
@@ -191,51 +238,55 @@ class CollectionWriter:
         except OSError as error:
             raise DataError(f"{self.folder}: cannot be written ({error})") from None
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            partial.remove()
 
-    def add(self, video: Video, split: Split) -> None:
-        """Write one video's files and note its rows.
+    @property
+    def root(self) -> Path:
+        """Where `write_video` is to put the files of this collection's videos.
+
+        Raises:
+            DataError: outside the `with` block.
+        """
+        if self._partial is None:
+            raise DataError("a CollectionWriter takes videos only inside its `with` block")
+        return self._partial.path
+
+    def add(self, video: Video, split: Split) -> Entry:
+        """Write one video's files and list it.
 
         Raises:
             DataError: its id was used before, its parts do not fit, or a file cannot be written.
         """
-        if self._partial is None:
-            raise DataError("a CollectionWriter takes videos only inside its `with` block")
-        if video.video_id in self._seen:
-            raise DataError(f"video {video.video_id} is added twice; ids are unique")
-        _check(video)
-        self._seen.add(video.video_id)
-        name = f"{video.video_id}.parquet"
-        try:
-            _write(tracking_table(video), self._partial / f"{split}_tracking" / video.lab_id / name)
-            if split == "train" and video.events is not None:
-                _write(
-                    annotation_table(video.events),
-                    self._partial / "train_annotation" / video.lab_id / name,
-                )
-        except OSError as error:
-            raise DataError(f"video {video.video_id}: cannot be written ({error})") from None
-        self._rows.setdefault(split, []).append(_video_row(video))
-        if split == "test":
-            self._note_test_video(video)
+        self._require_new(video.video_id)
+        entry = write_video(self.root, video, split)
+        self.enter(entry)
+        return entry
 
-    def _note_test_video(self, video: Video) -> None:
-        whitelist = _whitelist_cell(video.whitelist)
-        for event in video.events or ():
-            self._solution.append(
-                [video.video_id, *event.triple, event.start, event.stop, video.lab_id, whitelist]
-            )
-        triple = next(iter(video.whitelist or ()), Triple("mouse1", "mouse2", "sniff"))
-        first = video.first_frame
-        self._sample.append([len(self._sample), video.video_id, *triple, first, first + 1])
+    def enter(self, entry: Entry) -> None:
+        """List a video whose files `write_video` has put under `root`.
+
+        Raises:
+            DataError: its id was used before.
+        """
+        self._require_new(entry.video_id)
+        self._entries[entry.video_id] = entry
+
+    def _require_new(self, video_id: int) -> None:
+        if video_id in self._entries:
+            raise DataError(f"video {video_id} is added twice; ids are unique")
 
     def _write_tables(self, partial: Path) -> None:
-        _write_csv(partial / "train.csv", VIDEO_COLUMNS, self._rows.get("train", []))
-        if "test" in self._rows:
-            _write_csv(partial / "test.csv", VIDEO_COLUMNS, self._rows["test"])
-            _write_csv(partial / "sample_submission.csv", SUBMISSION_COLUMNS, self._sample)
-        if self._solution:
-            _write_csv(partial / "solution.csv", SOLUTION_COLUMNS, self._solution)
+        train, test = (
+            [entry for entry in self._entries.values() if entry.split == split] for split in SPLITS
+        )
+        _write_csv(partial / "train.csv", VIDEO_COLUMNS, [entry.row for entry in train])
+        if test:
+            sample = [(index, *entry.sample) for index, entry in enumerate(test)]
+            _write_csv(partial / "test.csv", VIDEO_COLUMNS, [entry.row for entry in test])
+            _write_csv(partial / "sample_submission.csv", SUBMISSION_COLUMNS, sample)
+        truth = [row for entry in test for row in entry.truth]
+        if truth:
+            _write_csv(partial / "solution.csv", SOLUTION_COLUMNS, truth)
 
 
 def write_collection(folder: Path, train: Iterable[Video], test: Iterable[Video] = ()) -> None:
@@ -249,16 +300,6 @@ def write_collection(folder: Path, train: Iterable[Video], test: Iterable[Video]
             writer.add(video, "train")
         for video in test:
             writer.add(video, "test")
-
-
-def refuse_occupied(folder: Path) -> None:
-    """Raise a `DataError` if `folder` is anything but absent or an empty folder."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if folder.exists() or folder.is_symlink():
-        raise DataError(
-            f"{folder} exists and is not an empty folder; name another, or remove it first"
-        )
 
 
 def tracking_table(video: Video) -> pa.Table:

@@ -43,7 +43,9 @@ def length(vector: Array) -> Array:
 
 
 def _following(values: Array) -> Array:
-    return jnp.concatenate([values[:, 1:], values[:, -1:]], axis=1)
+    """The next frame's; 0 or false behind the last, which is followed by none."""
+    behind = [(0, 0)] * (values.ndim - 2)
+    return jnp.pad(values[:, 1:], [(0, 0), (0, 1), *behind])
 
 
 def _like(array: Array, values: Array) -> Array:

@@ -1,8 +1,9 @@
 """Probabilities for whole videos: overlapping windows, averaged."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import Array, lax
+from flax import struct
+from jax import Array
 from numpy.typing import NDArray
 
 from jaxbeh.data.store import FrameStore, Scene, build_store, gather, window_table
@@ -18,16 +20,16 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.training.checkpoints import Leaves, fill
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.loss import log_probabilities
-from jaxbeh.training.plan import EpochPlan, deal
 from jaxbeh.training.programs import init_state, predict_logits
 from jaxbeh.training.recipe import Recipe
 from jaxbeh.training.state import TrainState
 from jaxbeh.vocabulary import SlotTable
 
-_FRAMES_AT_ONCE = 4_000_000
-"""Videos are predicted in groups of at most this many frames, or one by one beyond it."""
+_FRAMES_AT_ONCE = 2**20
+"""Videos are predicted in groups of at most this many frames, longer ones each by itself."""
 
-_BATCH = 384
+_BATCH = 2048
+"""Windows of a batch, at most."""
 
 
 @dataclass(frozen=True)
@@ -68,54 +70,128 @@ class Predictor:
         """Yield every video with its probabilities `[t, c]`; a frame's sum to 1.
 
         Windows overlap by half, so that all but a video's first and last frames are the mean of
-        two. A class that was not looked for in a video has probability 0 there.
+        two. A class that was not looked for in a video has probability 0 there. All videos, of any
+        length, go through one compiled program.
         """
         length = self.recipe.length
-        for group in _groups(scenes):
-            frames = [scene.recording.tracking.frames for scene in group]
-            windows = window_table(frames, length, max(1, length // 2))
-            store = build_store(group, self.slots, windows)
-            plan = EpochPlan.build(len(windows), _BATCH, longest_call=1)
-            program = jax.jit(partial(probabilities, self.recipe, plan))
-            found = fetch(program(self.state, jax.device_put(store), self.normaliser))
-            yield from zip(group, np.split(found, np.cumsum(frames)[:-1]), strict=True)
+        groups = [
+            (group, window_table([_frames(scene) for scene in group], length, max(1, length // 2)))
+            for group in _groups(scenes)
+        ]
+        room = Room.of(groups)
+        rows = min(_BATCH, room.windows)
+        for group, windows in groups:
+            store = jax.device_put(room.fill(build_store(group, self.slots, windows)))
+            classes = store.looked_for.shape[1]
+            found = Sums(
+                total=jnp.zeros((room.frames, classes), jnp.float32),
+                count=jnp.zeros((room.frames,), jnp.float32),
+            )
+            for first in range(0, len(windows), rows):
+                index = np.arange(first, first + rows, dtype=np.int32)
+                index = np.where(index < len(windows), index, np.int32(-1))
+                found = self._add(self.state, store, self.normaliser, found, jnp.asarray(index))
+            total, count = fetch((found.total, found.count))
+            frames = [_frames(scene) for scene in group]
+            mean = total[: sum(frames)] / count[: sum(frames), None]
+            yield from zip(group, np.split(mean, np.cumsum(frames)[:-1]), strict=True)
+
+    @cached_property
+    def _add(self) -> Callable[..., "Sums"]:
+        return jax.jit(partial(add_probabilities, self.recipe), donate_argnums=3)
 
 
-def probabilities(
+@struct.dataclass
+class Sums:
+    """Probabilities summed over the windows of a group that were predicted so far.
+
+    Attributes:
+        total: float32 `[n, c]`.
+        count: float32 `[n]`, windows that held a frame.
+    """
+
+    total: Array
+    count: Array
+
+
+def add_probabilities(
     recipe: Recipe,
-    plan: EpochPlan,
     state: TrainState,
     store: FrameStore,
     normaliser: Normaliser,
-) -> Array:
-    """Float32 `[n, c]` for all frames of a store: the mean over the windows that hold a frame."""
-    frames, classes = store.labels.shape[0], store.looked_for.shape[1]
+    sums: Sums,
+    windows: Array,
+) -> Sums:
+    """Add what a batch of windows, int32 `[b]` rows of the store's table or −1, says of frames."""
+    history = recipe.features.history
+    found = gather(store, windows, jnp.zeros_like(windows), recipe.length, history)
+    logits = predict_logits(recipe, state, found, normaliser)
+    values = jnp.exp(log_probabilities(logits, found.looked_for))
+    video = store.windows[jnp.maximum(windows, 0), 0]
+    index = store.frame_offset[video][:, None] + found.frame[:, history:]
+    index = jnp.where(found.mask, index, sums.count.shape[0])  # out of bounds: dropped
+    return Sums(
+        total=sums.total.at[index].add(values, mode="drop"),
+        count=sums.count.at[index].add(1.0, mode="drop"),
+    )
 
-    def body(carry: tuple[Array, Array], windows: Array) -> tuple[tuple[Array, Array], None]:
-        total, count = carry
-        found = gather(
-            store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
+
+@dataclass(frozen=True)
+class Room:
+    """Sizes that every group of videos fits in, so that one compiled program serves them all.
+
+    Powers of two, so that another collection may find the program compiled.
+
+    Attributes:
+        points: of a store.
+        frames: of a store.
+        videos: of a store.
+        windows: of a store.
+    """
+
+    points: int
+    frames: int
+    videos: int
+    windows: int
+
+    @classmethod
+    def of(cls, groups: Sequence[tuple[Sequence[Scene], NDArray[np.int32]]]) -> Self:
+        """The room that the largest of some groups, with their windows, needs."""
+
+        def largest(sizes: Iterable[int]) -> int:
+            return 1 << max(0, max(sizes, default=1) - 1).bit_length()
+
+        return cls(
+            points=largest(
+                sum(scene.recording.tracking.xy[..., 0].size for scene in group)
+                for group, _ in groups
+            ),
+            frames=largest(sum(map(_frames, group)) for group, _ in groups),
+            videos=largest(len(group) for group, _ in groups),
+            windows=largest(len(windows) for _, windows in groups),
         )
-        logits = predict_logits(recipe, state, found, normaliser)
-        values = jnp.exp(log_probabilities(logits, found.looked_for))
-        video = store.windows[jnp.maximum(windows, 0), 0]
-        index = store.frame_offset[video][:, None] + found.frame[:, recipe.features.history :]
-        index = jnp.where(found.mask, index, frames)  # out of bounds: dropped
-        total = total.at[index].add(values, mode="drop")
-        count = count.at[index].add(1.0, mode="drop")
-        return (total, count), None
 
-    nothing = (jnp.zeros((frames, classes), jnp.float32), jnp.zeros((frames,), jnp.float32))
-    order = deal(plan, jnp.arange(plan.windows, dtype=jnp.int32))
-    (total, count), _ = lax.scan(body, nothing, order)
-    return total / count[:, None]
+    def fill(self, store: FrameStore) -> FrameStore:
+        """The store with its arrays lengthened by zeros (on the host)."""
+        sizes = {"points": self.points, "labels": self.frames, "windows": self.windows}
+        changed: dict[str, Any] = {}
+        for name, values in vars(store).items():
+            if name != "mesh":
+                behind = sizes.get(name, self.videos) - len(values)
+                wide = [(0, behind)] + [(0, 0)] * (values.ndim - 1)
+                changed[name] = np.pad(values, wide)
+        return dataclasses.replace(store, **changed)
+
+
+def _frames(scene: Scene) -> int:
+    return scene.recording.tracking.frames
 
 
 def _groups(scenes: Sequence[Scene]) -> Iterator[list[Scene]]:
     group: list[Scene] = []
     held = 0
     for scene in scenes:
-        frames = scene.recording.tracking.frames
+        frames = _frames(scene)
         if group and held + frames > _FRAMES_AT_ONCE:
             yield group
             group, held = [], 0

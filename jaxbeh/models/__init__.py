@@ -1,6 +1,8 @@
 """Linen modules from inputs to per-frame logits, one file each."""
 
 import flax.linen as nn
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxbeh.models.conv_bilstm import ConvBiLSTM
 from jaxbeh.models.hybrid import Hybrid
@@ -18,19 +20,26 @@ from jaxbeh.settings import (
 )
 
 
-def build(settings: ModelSettings, classes: int) -> nn.Module:
-    """The linen module that settings describe: `(Inputs, train) → logits [b, t, classes]`."""
+def build(settings: ModelSettings, classes: int, dtype: DTypeLike = jnp.float32) -> nn.Module:
+    """The linen module that settings describe: `(Inputs, train) → logits [b, t, classes]`.
+
+    Args:
+        settings: of any model.
+        classes: c.
+        dtype: of products and activations. Parameters, statistics of normalisations, an LSTM's
+            cell and the logits are float32 whatever it is.
+    """
     match settings:
         case MLPSettings():
-            return MLP.from_settings(settings, classes)
+            return MLP.from_settings(settings, classes, dtype)
         case ConvBiLSTMSettings():
-            return ConvBiLSTM.from_settings(settings, classes)
+            return ConvBiLSTM.from_settings(settings, classes, dtype)
         case TCNSettings():
-            return TCN.from_settings(settings, classes)
+            return TCN.from_settings(settings, classes, dtype)
         case HybridSettings():
-            return Hybrid.from_settings(settings, classes)
+            return Hybrid.from_settings(settings, classes, dtype)
         case TransformerSettings():
-            return Transformer.from_settings(settings, classes)
+            return Transformer.from_settings(settings, classes, dtype)
 
 
 __all__ = ["Inputs", "build"]

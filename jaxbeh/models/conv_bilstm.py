@@ -4,6 +4,9 @@ A window without padding gives the plain network. What stands in padded frames n
 valid frame's output: padding is zeroed before each convolution, BatchNorm takes its statistics over
 valid frames, a pooled step is valid if any of its frames is, the backward LSTM starts at the last
 valid step and the upsampling clamps at it.
+
+Time comes first from the inputs to the logits: a shift, a pooled pair and an LSTM's step are then
+whole blocks of memory.
 """
 
 from typing import Self
@@ -12,7 +15,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
+from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.recurrence import BidirectionalLSTM
 from jaxbeh.models.shifted_conv import ShiftedConv
@@ -27,9 +32,10 @@ class ConvBiLSTM(nn.Module):
     lstm_layers: int
     dropout: float
     classes: int
+    dtype: DTypeLike = jnp.float32
 
     @classmethod
-    def from_settings(cls, settings: ConvBiLSTMSettings, classes: int) -> Self:
+    def from_settings(cls, settings: ConvBiLSTMSettings, classes: int, dtype: DTypeLike) -> Self:
         """The module that settings describe."""
         return cls(
             channels=settings.channels,
@@ -37,33 +43,35 @@ class ConvBiLSTM(nn.Module):
             lstm_layers=settings.lstm_layers,
             dropout=settings.dropout,
             classes=classes,
+            dtype=dtype,
         )
 
     @nn.compact
     def __call__(self, inputs: Inputs, train: bool) -> Array:
         """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
-        drop = nn.Dropout(self.dropout, deterministic=not train)
-        x, mask = inputs.flat, inputs.mask
+        drop = Dropout(self.dropout, deterministic=not train)
+        x, mask = jnp.swapaxes(inputs.flat, 0, 1).astype(self.dtype), inputs.mask.T
         for channels in self.channels:
-            x = ShiftedConv(channels)(jnp.where(mask[..., None], x, 0.0))
-            x = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(
-                x, mask=mask[..., None]
+            x = ShiftedConv(channels, dtype=self.dtype)(jnp.where(mask[..., None], x, 0.0))
+            norm = nn.BatchNorm(
+                use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype
             )
+            x = norm(x, mask=mask[..., None])
             # One dropout mask for the two frames of a pooled step, which is dropout behind the
             # pooling. Masks of their own would raise the mean of the maximum in training only, and
             # the running statistics of the next BatchNorm would be those of other inputs.
             x, mask = _max_pool(nn.relu(x), mask)
             x = drop(x)
-        x = nn.Dense(self.hidden)(x)
-        x, steps = jnp.swapaxes(x, 0, 1), mask.T
+        x = nn.Dense(self.hidden, dtype=self.dtype)(x)
         for layer in range(self.lstm_layers):
             x = drop(x) if layer else x
-            x = BidirectionalLSTM(self.hidden)(x, steps)
+            x = BidirectionalLSTM(self.hidden, self.dtype)(x, mask)
         # The head's first product comes before the upsampling, not after it: both are linear and
         # the interpolation weights sum to one, so it is the same at an eighth of the cost.
-        x = nn.Dense(self.hidden)(jnp.swapaxes(x, 0, 1))
+        x = nn.Dense(self.hidden, dtype=self.dtype)(x)
         x = _upsample(x, mask, inputs.mask.shape[1])
-        return nn.Dense(self.classes)(drop(nn.relu(x)))
+        logits = nn.Dense(self.classes, dtype=self.dtype)(drop(nn.relu(x)))
+        return jnp.swapaxes(logits, 0, 1).astype(jnp.float32)
 
 
 def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
@@ -72,22 +80,32 @@ def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
     Chosen by a comparison, not by `jnp.max`: its gradient goes to the values that equal the
     maximum, and the compiler may compute both once more with another rounding, so that none does
     and the gradient is lost, or becomes NaN.
+
+    Args:
+        x: `[t, b, i]`.
+        mask: bool `[t, b]`.
     """
-    batch, time, channels = x.shape
+    time, batch, channels = x.shape
     half = time // 2
-    x = jnp.where(mask[..., None], x, 0.0)[:, : 2 * half].reshape(batch, half, 2, channels)
-    earlier, later = x[:, :, 0], x[:, :, 1]
+    x = jnp.where(mask[..., None], x, 0.0)[: 2 * half].reshape(half, 2, batch, channels)
+    earlier, later = x[:, 0], x[:, 1]
     x = jnp.where(earlier >= later, earlier, later)
-    return x, jnp.any(mask[:, : 2 * half].reshape(batch, half, 2), axis=2)
+    return x, jnp.any(mask[: 2 * half].reshape(half, 2, batch), axis=1)
 
 
 def _upsample(x: Array, mask: Array, length: int) -> Array:
-    """Linear interpolation with half-pixel centres, clamped at the first and last valid step."""
-    last = jnp.maximum(jnp.sum(mask, axis=1, dtype=jnp.int32) - 1, 0)
-    held = jnp.take_along_axis(x, last[:, None, None], axis=1)
+    """Linear interpolation with half-pixel centres, clamped at the first and last valid step.
+
+    Args:
+        x: `[s, b, h]`.
+        mask: bool `[s, b]`.
+        length: frames, of s steps.
+    """
+    last = jnp.maximum(jnp.sum(mask, axis=0, dtype=jnp.int32) - 1, 0)
+    held = jnp.take_along_axis(x, last[None, :, None], axis=0)
     x = jnp.where(mask[..., None], x, held)
-    weights = jnp.asarray(_interpolation(x.shape[1], length))
-    return jnp.einsum("ls,bsh->blh", weights, x)
+    weights = jnp.asarray(_interpolation(x.shape[0], length), x.dtype)
+    return jnp.einsum("ls,sbh->lbh", weights, x)
 
 
 def _interpolation(steps: int, length: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

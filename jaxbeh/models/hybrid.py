@@ -10,7 +10,9 @@ from typing import Self
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
+from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.recurrence import BidirectionalLSTM
 from jaxbeh.models.transformer import TransformerEncoder
@@ -57,27 +59,29 @@ class PointNet(nn.Module):
     Attributes:
         channels: of the per-keypoint layers.
         embedding: numbers a mouse.
+        dtype: of products and output; parameters are float32.
     """
 
     channels: tuple[int, ...]
     embedding: int
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array, valid: Array) -> Array:
         """Embed sets of keypoints; all empty ones alike, as a bias that is learnt.
 
         Args:
-            x: float32 `[…, k, i]`, inputs of each keypoint.
+            x: `[…, k, i]`, inputs of each keypoint.
             valid: bool `[…, k]`.
 
         Returns:
-            Float32 `[…, embedding]`.
+            `[…, embedding]`.
         """
         for units in self.channels:
-            x = nn.relu(nn.Dense(units)(x))
+            x = nn.relu(nn.Dense(units, dtype=self.dtype)(x))
         # None of the valid keypoints' numbers is below 0.
         x = jnp.max(jnp.where(valid[..., None], x, 0.0), axis=-2)
-        return nn.relu(nn.Dense(self.embedding)(x))
+        return nn.relu(nn.Dense(self.embedding, dtype=self.dtype)(x))
 
 
 class BiLSTM(nn.Module):
@@ -86,19 +90,22 @@ class BiLSTM(nn.Module):
     hidden: int
     layers: int
     dropout: float
+    dtype: DTypeLike = jnp.float32
 
     @classmethod
-    def from_settings(cls, settings: BiLSTMSettings) -> Self:
+    def from_settings(cls, settings: BiLSTMSettings, dtype: DTypeLike) -> Self:
         """The module that settings describe."""
-        return cls(hidden=settings.hidden, layers=settings.layers, dropout=settings.dropout)
+        return cls(
+            hidden=settings.hidden, layers=settings.layers, dropout=settings.dropout, dtype=dtype
+        )
 
     @nn.compact
     def __call__(self, x: Array, mask: Array, train: bool) -> Array:
-        """`x` float32 `[b, t, i]`; `mask` bool `[b, t]`, true for a window's frames."""
-        drop = nn.Dropout(self.dropout, deterministic=not train)
+        """`x` `[b, t, i]`; `mask` bool `[b, t]`, true for a window's frames."""
+        drop = Dropout(self.dropout, deterministic=not train)
         x, steps = jnp.swapaxes(x, 0, 1), mask.T
         for _ in range(self.layers):
-            x = drop(BidirectionalLSTM(self.hidden)(x, steps))
+            x = drop(BidirectionalLSTM(self.hidden, self.dtype)(x, steps))
         return jnp.swapaxes(x, 0, 1)
 
 
@@ -111,14 +118,14 @@ class Hybrid(nn.Module):
     classes: int
 
     @classmethod
-    def from_settings(cls, settings: HybridSettings, classes: int) -> Self:
+    def from_settings(cls, settings: HybridSettings, classes: int, dtype: DTypeLike) -> Self:
         """The module that settings describe."""
         temporal: BiLSTM | TransformerEncoder
         match settings.temporal:
             case BiLSTMSettings() as lstm:
-                temporal = BiLSTM.from_settings(lstm)
+                temporal = BiLSTM.from_settings(lstm, dtype)
             case TransformerSettings() as encoder:
-                temporal = TransformerEncoder.from_settings(encoder)
+                temporal = TransformerEncoder.from_settings(encoder, dtype)
         return cls(
             keypoint_channels=settings.keypoint_channels,
             embedding=settings.embedding,
@@ -130,7 +137,9 @@ class Hybrid(nn.Module):
     def __call__(self, inputs: Inputs, train: bool) -> Array:
         """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
         valid = inputs.points_valid & inputs.mask[..., None, None]
-        keypoints = keypoint_inputs(inputs.points, valid)
-        mice = PointNet(self.keypoint_channels, self.embedding)(keypoints, valid)
+        dtype = self.temporal.dtype
+        keypoints = keypoint_inputs(inputs.points, valid).astype(dtype)
+        mice = PointNet(self.keypoint_channels, self.embedding, dtype)(keypoints, valid)
         scene = mice.reshape(*mice.shape[:2], -1)
-        return nn.Dense(self.classes)(self.temporal(scene, inputs.mask, train))
+        x = self.temporal(scene, inputs.mask, train)
+        return nn.Dense(self.classes, dtype=dtype)(x).astype(jnp.float32)

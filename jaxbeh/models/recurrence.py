@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.nn.initializers import Initializer, lecun_normal, orthogonal
+from jax.typing import DTypeLike
+
+from jaxbeh.models.fused_recurrence import fits, recurrence
 
 _Carry = tuple[Array, Array]
 
@@ -20,32 +23,37 @@ def _per_direction(init: Initializer) -> Callable[..., Array]:
     return draw
 
 
-def _forget_nothing_yet(key: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
-    """Biases 0, but 1 for the forget gate (Jozefowicz et al., 2015)."""
+def _side_by_side(key: Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32) -> Array:
+    """Draw the input products' `[i, 2·4h]`, each direction on its own."""
+    one = (shape[0], shape[1] // 2)
+    return jnp.concatenate(
+        [lecun_normal()(half, one, dtype) for half in jax.random.split(key, 2)], axis=1
+    )
+
+
+def _forget_nothing_yet(key: Array, shape: tuple[int], dtype: jnp.dtype = jnp.float32) -> Array:
+    """Biases 0, but 1 for the forget gates (Jozefowicz et al., 2015)."""
     del key
-    hidden = shape[-1] // 4
-    return jnp.zeros(shape, dtype).at[..., hidden : 2 * hidden].set(1.0)
+    return jnp.zeros((2, 4, shape[0] // 8), dtype).at[:, 1].set(1.0).reshape(-1)
 
 
 class _Step(nn.Module):
     """One time step of both directions at once; gates in the order input, forget, cell, output."""
 
-    hidden: int
-
     @nn.compact
-    def __call__(self, carry: _Carry, step: tuple[Array, Array]) -> tuple[_Carry, Array]:
+    def __call__(
+        self, carry: _Carry, step: tuple[Array, Array], weights: Array
+    ) -> tuple[_Carry, Array]:
         output, cell = carry
         projected, valid = step
-        weights = self.param(
-            "recurrent", _per_direction(orthogonal()), (2, self.hidden, 4 * self.hidden)
-        )
         gates = projected + jnp.einsum("dbh,dhg->dbg", output, weights)
-        enter, forget, update, leave = jnp.split(gates, 4, axis=-1)
+        enter, forget, update, leave = jnp.split(gates.astype(jnp.float32), 4, axis=-1)
         cell = nn.sigmoid(forget) * cell + nn.sigmoid(enter) * jnp.tanh(update)
         output = nn.sigmoid(leave) * jnp.tanh(cell)
         # Padding stands behind a window: the backward direction meets it first and must leave it
         # with an untouched carry; what the forward direction makes of it is never read.
-        output, cell = output * valid, cell * valid
+        alive = valid[..., None]
+        output, cell = (output * alive).astype(projected.dtype), cell * alive
         return (output, cell), output
 
 
@@ -54,28 +62,38 @@ class BidirectionalLSTM(nn.Module):
 
     Attributes:
         hidden: units each way.
+        dtype: of products and output; parameters and the cell's state are float32.
     """
 
     hidden: int
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array, mask: Array) -> Array:
         """Run both directions.
 
         Args:
-            x: float32 `[t, b, i]`.
+            x: `[t, b, i]`.
             mask: bool `[t, b]`, true up to each sequence's last valid step.
         """
-        kernel = self.param(
-            "kernel", _per_direction(lecun_normal()), (2, x.shape[-1], 4 * self.hidden)
-        )
-        bias = self.param("bias", _forget_nothing_yet, (2, 4 * self.hidden), jnp.float32)
-        both = jnp.stack([x, x[::-1]], axis=1)
-        projected = jnp.einsum("tdbi,dig->tdbg", both, kernel) + bias[:, None, :]
-        valid = jnp.stack([mask, mask[::-1]], axis=1)[..., None].astype(x.dtype)
-        scan = nn.scan(
-            _Step, variable_broadcast="params", split_rngs={"params": False}, in_axes=0, out_axes=0
-        )
-        zeros = jnp.zeros((2, x.shape[1], self.hidden), x.dtype)
-        _, outputs = scan(self.hidden, name="step")((zeros, zeros), (projected, valid))
+        gates = 4 * self.hidden
+        kernel = self.param("kernel", _side_by_side, (x.shape[-1], 2 * gates))
+        bias = self.param("bias", _forget_nothing_yet, (2 * gates,))
+        weights = self.param("recurrent", _per_direction(orthogonal()), (2, self.hidden, gates))
+        weights = weights.astype(self.dtype)
+        projected = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        valid = mask.astype(jnp.float32)
+        if self.dtype == jnp.bfloat16 and jax.default_backend() == "gpu" and fits(self.hidden):
+            return recurrence(projected, bias, weights, valid)
+        projected = projected + bias.astype(self.dtype)
+        scan = nn.scan(_Step, in_axes=(0, nn.broadcast), out_axes=0)
+        nothing = (2, x.shape[1], self.hidden)
+        carry = (jnp.zeros(nothing, self.dtype), jnp.zeros(nothing, jnp.float32))
+        steps = (_facing(projected[..., :gates], projected[..., gates:]), _facing(valid, valid))
+        _, outputs = scan(name="step")(carry, steps, weights)
         return jnp.concatenate([outputs[:, 0], outputs[::-1, 1]], axis=-1)
+
+
+def _facing(forward: Array, backward: Array) -> Array:
+    """`[t, …]` of each direction → `[t, 2, …]`, the second in its own order of time."""
+    return jnp.stack([forward, backward[::-1]], axis=1)

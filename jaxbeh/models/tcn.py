@@ -13,7 +13,9 @@ from typing import Self
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
+from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.shifted_conv import ShiftedConv
 from jaxbeh.settings import TCNSettings
@@ -25,18 +27,20 @@ class _Block(nn.Module):
     channels: int
     dilation: int
     dropout: float
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array, mask: Array, train: bool) -> Array:
-        """`[b, t, i]` → `[b, t, channels]`."""
+        """`[t, b, i]` → `[t, b, channels]`."""
         # A channel is dropped for the whole window, as published: neighbouring frames are so alike
         # that a convolution would fill in a value that is missing in one of them.
-        drop = nn.Dropout(self.dropout, broadcast_dims=(1,), deterministic=not train)
-        skipped = x if x.shape[-1] == self.channels else nn.Dense(self.channels)(x)
+        drop = Dropout(self.dropout, broadcast_dims=(0,), deterministic=not train)
+        wide = nn.Dense(self.channels, dtype=self.dtype)
+        skipped = x if x.shape[-1] == self.channels else wide(x)
         for _ in range(2):
             x = jnp.where(mask[..., None], x, 0.0)
-            x = ShiftedConv(self.channels, dilation=self.dilation)(x)
-            x = drop(nn.relu(nn.LayerNorm()(x)))
+            x = ShiftedConv(self.channels, self.dilation, self.dtype)(x)
+            x = drop(nn.relu(nn.LayerNorm(dtype=self.dtype)(x)))
         return nn.relu(x + skipped)
 
 
@@ -46,17 +50,24 @@ class TCN(nn.Module):
     channels: tuple[int, ...]
     dropout: float
     classes: int
+    dtype: DTypeLike = jnp.float32
 
     @classmethod
-    def from_settings(cls, settings: TCNSettings, classes: int) -> Self:
+    def from_settings(cls, settings: TCNSettings, classes: int, dtype: DTypeLike) -> Self:
         """The module that settings describe."""
-        return cls(channels=settings.channels, dropout=settings.dropout, classes=classes)
+        return cls(
+            channels=settings.channels,
+            dropout=settings.dropout,
+            classes=classes,
+            dtype=dtype,
+        )
 
     @nn.compact
     def __call__(self, inputs: Inputs, train: bool) -> Array:
         """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
-        x = inputs.flat
+        x, mask = jnp.swapaxes(inputs.flat, 0, 1).astype(self.dtype), inputs.mask.T
         for block, channels in enumerate(self.channels):
-            residual = _Block(channels, 2**block, self.dropout, name=f"block_{block}")
-            x = residual(x, inputs.mask, train)
-        return nn.Dense(self.classes)(x)
+            name = f"block_{block}"
+            x = _Block(channels, 2**block, self.dropout, self.dtype, name=name)(x, mask, train)
+        logits = nn.Dense(self.classes, dtype=self.dtype)(x)
+        return jnp.swapaxes(logits, 0, 1).astype(jnp.float32)

@@ -9,8 +9,10 @@ from typing import Self
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from jaxbeh.models.attention import rotary_attention
+from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.settings import TransformerSettings
 
@@ -22,15 +24,20 @@ class _Layer(nn.Module):
 
     heads: int
     dropout: float
+    dtype: DTypeLike
 
     @nn.compact
     def __call__(self, x: Array, seen: Array, train: bool) -> Array:
         """`[b, t, i]` → `[b, t, i]`; `seen` `[b, 1, 1, t]`, the frames attended to."""
-        drop = nn.Dropout(self.dropout, deterministic=not train)
-        attention = nn.MultiHeadDotProductAttention(self.heads, attention_fn=rotary_attention)
-        x = x + drop(attention(nn.LayerNorm()(x), mask=seen))
-        wide = nn.gelu(nn.Dense(_WIDENING * x.shape[-1])(nn.LayerNorm()(x)))
-        added: Array = drop(nn.Dense(x.shape[-1])(wide))
+        drop = Dropout(self.dropout, deterministic=not train)
+        attention = nn.MultiHeadDotProductAttention(
+            self.heads, dtype=self.dtype, attention_fn=rotary_attention
+        )
+        x = x + drop(attention(nn.LayerNorm(dtype=self.dtype)(x), mask=seen))
+        wide = nn.gelu(
+            nn.Dense(_WIDENING * x.shape[-1], dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
+        )
+        added: Array = drop(nn.Dense(x.shape[-1], dtype=self.dtype)(wide))
         return x + added
 
 
@@ -42,21 +49,24 @@ class TransformerEncoder(nn.Module):
         layers: how many.
         heads: of attention, in each layer; 2 · heads divides the width.
         dropout: see the module's docstring.
+        dtype: of products and output; parameters are float32.
     """
 
     width: int
     layers: int
     heads: int
     dropout: float
+    dtype: DTypeLike = jnp.float32
 
     @classmethod
-    def from_settings(cls, settings: TransformerSettings) -> Self:
+    def from_settings(cls, settings: TransformerSettings, dtype: DTypeLike) -> Self:
         """The module that settings describe."""
         return cls(
             width=settings.width,
             layers=settings.layers,
             heads=settings.heads,
             dropout=settings.dropout,
+            dtype=dtype,
         )
 
     @nn.compact
@@ -64,17 +74,17 @@ class TransformerEncoder(nn.Module):
         """Encode the frames.
 
         Args:
-            x: float32 `[b, t, i]`.
+            x: `[b, t, i]`.
             mask: bool `[b, t]`, true for a window's frames.
             train: whether to drop.
         """
         # A window without a valid frame attends to all of its padding alike, which is finite.
         seen = mask[:, None, None, :]
-        x = nn.Dense(self.width)(jnp.where(mask[..., None], x, 0.0))
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = nn.Dense(self.width, dtype=self.dtype)(jnp.where(mask[..., None], x, 0.0))
+        x = Dropout(self.dropout, deterministic=not train)(x)
         for layer in range(self.layers):
-            x = _Layer(self.heads, self.dropout, name=f"layer_{layer}")(x, seen, train)
-        encoded: Array = nn.LayerNorm()(x)
+            x = _Layer(self.heads, self.dropout, self.dtype, name=f"layer_{layer}")(x, seen, train)
+        encoded: Array = nn.LayerNorm(dtype=self.dtype)(x)
         return encoded
 
 
@@ -85,11 +95,12 @@ class Transformer(nn.Module):
     classes: int
 
     @classmethod
-    def from_settings(cls, settings: TransformerSettings, classes: int) -> Self:
+    def from_settings(cls, settings: TransformerSettings, classes: int, dtype: DTypeLike) -> Self:
         """The module that settings describe."""
-        return cls(encoder=TransformerEncoder.from_settings(settings), classes=classes)
+        return cls(encoder=TransformerEncoder.from_settings(settings, dtype), classes=classes)
 
     @nn.compact
     def __call__(self, inputs: Inputs, train: bool) -> Array:
         """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
-        return nn.Dense(self.classes)(self.encoder(inputs.flat, inputs.mask, train))
+        x = self.encoder(inputs.flat.astype(self.encoder.dtype), inputs.mask, train)
+        return nn.Dense(self.classes, dtype=self.encoder.dtype)(x).astype(jnp.float32)

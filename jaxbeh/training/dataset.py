@@ -169,10 +169,11 @@ def labelled_store(side: Sequence[Scene], slots: SlotTable, length: int, stride:
         RunError: there is none.
     """
     windows = window_table([len(scene.labels.values) for scene in side], length, stride)
-    kept = np.array(
+    parts = np.split(windows[:, 1], np.searchsorted(windows[:, 0], np.arange(1, len(side))))
+    kept = np.concatenate(
         [
-            bool((side[video].labels.values[start : start + length] != UNKNOWN).any())
-            for video, start in windows[:, :2]
+            _labelled_frames(scene.labels.values, starts, length) > 0
+            for scene, starts in zip(side, parts, strict=True)
         ]
     )
     if not kept.any():
@@ -180,6 +181,15 @@ def labelled_store(side: Sequence[Scene], slots: SlotTable, length: int, stride:
             f"videos {', '.join(scene.recording.video_id for scene in side)} have no labelled frame"
         )
     return build_store(side, slots, windows[kept])
+
+
+def _labelled_frames(
+    labels: NDArray[np.int8], starts: NDArray[np.int32], length: int
+) -> NDArray[np.int64]:
+    """How many labelled frames each window of one video has; `[n]` for its `[n]` starts."""
+    before = np.concatenate([[0], np.cumsum(labels != UNKNOWN)])
+    counts: NDArray[np.int64] = before[np.minimum(starts + length, len(labels))] - before[starts]
+    return counts
 
 
 def tiling_windows(side: Sequence[Scene], length: int) -> NDArray[np.int32]:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import DTypeLike
 
 from jaxbeh import features as feature_sets
 from jaxbeh import models
@@ -14,7 +15,8 @@ from jaxbeh.features import FeatureSet
 from jaxbeh.features.normaliser import Normaliser, normalise
 from jaxbeh.features.projection import complete
 from jaxbeh.models import Inputs
-from jaxbeh.settings import Config
+from jaxbeh.models.random_bits import nearly_normal
+from jaxbeh.settings import Config, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Recipe:
         """The recipe that a config describes."""
         classes = len(config.classes)
         return cls(
-            model=models.build(config.model, classes),
+            model=models.build(config.model, classes, precision(config.training)),
             features=feature_sets.build(config.features),
             length=config.window.length,
             jitter=config.augmentation.jitter,
@@ -55,6 +57,15 @@ class Recipe:
             class_weights=config.loss.class_weights or (1.0,) * classes,
             label_smoothing=config.loss.label_smoothing,
         )
+
+
+def precision(settings: TrainingSettings) -> DTypeLike:
+    """The dtype of products and activations; `auto` goes by the device that JAX computes on."""
+    chosen = settings.precision
+    if chosen == "auto":
+        chosen = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    dtype: DTypeLike = jnp.dtype(chosen)
+    return dtype
 
 
 def model_inputs(
@@ -78,6 +89,6 @@ def model_inputs(
     flat = normalise(features, normaliser, flat, valid)
     if noise is not None:
         deviation, key = noise
-        drawn = deviation * jax.random.normal(key, flat.shape, flat.dtype)
+        drawn = deviation * nearly_normal(jax.random.key_data(key), flat.shape)
         flat = flat + jnp.where(valid, drawn, 0.0)
     return Inputs(flat=flat, points=found.points, points_valid=found.points_valid, mask=frames.mask)

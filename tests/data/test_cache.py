@@ -57,6 +57,97 @@ def test_another_format_finds_nothing(entry, tmp_path, monkeypatch):
     assert cache.key(tmp_path / "1.parquet") != key
 
 
+# Notes about files seen before
+
+
+def notes(cache):
+    return sorted(cache.folder.glob("*.seen"))
+
+
+@pytest.fixture
+def seen(entry, tmp_path, monkeypatch):
+    """The cache, its key and the file; the file counts as old enough for a note."""
+    cache, key, _ = entry
+    monkeypatch.setattr(cache_module, "_SETTLED_SECONDS", -1.0)
+    path = tmp_path / "1.parquet"
+    assert cache.key(path) == key
+    assert len(notes(cache)) == 1
+    return cache, key, path
+
+
+def test_a_file_seen_before_is_not_read_for_its_key(seen):
+    cache, key, path = seen
+    size, times = path.stat().st_size, (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    (note,) = notes(cache)
+    # A note about this very state is believed: the one thing that shows no reading.
+    state = cache_module._state(path)
+    note.write_text(cache_module._sealed({"file": state, "key": "5" * 64}))
+    assert cache.key(path) == "5" * 64
+    # Other content of the same size with the time of change set back has another ctime.
+    path.write_bytes(b"x" * size)
+    os.utime(path, ns=times)
+    assert cache.key(path) not in {key, "5" * 64}
+
+
+def test_a_file_just_changed_is_read_for_its_key_every_time(entry, tmp_path):
+    cache, key, _ = entry
+    path = tmp_path / "1.parquet"
+    assert cache.key(path) == key
+    assert notes(cache) == []
+
+
+@pytest.mark.parametrize("change", ["moved", "copied", "replaced", "grown"])
+def test_a_file_in_another_state_is_read_for_its_key(seen, tmp_path, change):
+    cache, key, path = seen
+    other = tmp_path / "other.parquet"
+    if change == "moved":
+        path = path.rename(other)
+    elif change == "copied":
+        other.write_bytes(path.read_bytes())
+        path = other
+    elif change == "replaced":
+        other.write_bytes(path.read_bytes()[:-1] + b"!")
+        other.replace(path)
+    else:
+        with path.open("ab") as file:
+            file.write(b"!")
+    assert (cache.key(path) == key) == (change in {"moved", "copied"})
+    assert len(notes(cache)) == 2
+
+
+def test_a_damaged_note_is_not_believed(seen):
+    cache, key, path = seen
+    (note,) = notes(cache)
+    whole = note.read_bytes()
+    draw = np.random.default_rng(0)
+    damages = [b"", b"null", b"[]", b'{"entry": 3}', b"\xff" * 99, b"[" * 100_000, whole[:-1]]
+    for place in draw.integers(0, len(whole), 60):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(draw.integers(8))
+        damages.append(bytes(flipped))
+    for damage in damages:
+        note.write_bytes(damage)
+        assert cache.key(path) == key
+        assert note.read_bytes() == whole
+
+
+def test_a_folder_that_takes_no_notes_does_no_harm(seen, tmp_path):
+    _, key, path = seen
+    (tmp_path / "file").write_text("")
+    assert TrackingCache(tmp_path / "file").key(path) == key
+
+
+# Entries
+
+
+def test_storing_gives_the_tracking_back_mapped(entry):
+    cache, _, tracking = entry
+    kept = cache.store("7" * 64, tracking, {})
+    assert same(kept, tracking)
+    assert isinstance(kept.xy, np.memmap)
+    assert not kept.xy.flags.writeable
+
+
 def test_what_is_not_there_is_not_found(tmp_path):
     assert TrackingCache(tmp_path / "none").load("0" * 64) is None
 

@@ -120,3 +120,21 @@ def test_the_store_holds_only_points_that_exist():
     assert store.points.shape == (60 * 2 * 7 + 10, 2)
     assert store.points.dtype == jnp.int16
     assert store.labels.dtype == jnp.int8
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=5), st.integers(0, 99))
+def test_points_are_packed_end_to_end_without_the_keypoints_that_have_no_slot(dropping, seed):
+    names = (*SEVEN[:3], "tail_midpoint", *SEVEN[3:], "headpiece_topfrontleft")
+    scenes = [
+        scene(wander(5 + index, seed + index, keypoints=len(kept)), keypoints=kept)
+        for index, kept in enumerate(names if drops else SEVEN for drops in dropping)
+    ]
+    slots = SlotTable.build(SEVEN, {})
+    store = build_store(scenes, slots, window_table([5] * len(scenes), 5, 5))
+    wanted = []
+    for item in scenes:
+        tracking = item.recording.tracking
+        kept = [index for index, name in enumerate(tracking.keypoints) if name in SEVEN]
+        wanted.append(tracking.xy[:, :, kept].reshape(-1, 2))
+    assert store.points.dtype == np.int16
+    assert np.array_equal(store.points, np.concatenate(wanted))

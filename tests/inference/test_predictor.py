@@ -11,6 +11,7 @@ from jaxbeh import features, models
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.store import build_store, gather, window_table
 from jaxbeh.features.normaliser import Normaliser
+from jaxbeh.inference import predictor as predicting
 from jaxbeh.inference.predictor import Predictor
 from jaxbeh.settings import MLPSettings, MotionSettings
 from jaxbeh.training.dataset import scenes
@@ -115,3 +116,17 @@ def test_a_class_not_looked_for_has_probability_zero(videos):
     assert scene.recording.video_id == "sniff"
     assert (probabilities[:, 2] == 0).all()
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_groups_of_any_videos_go_through_one_compiled_program(videos, monkeypatch):
+    slots, known = videos
+    model = models.build(MLPSettings(hidden=(8,)), 3)
+    whole = list(predictor(model, slots).predict(known))
+    monkeypatch.setattr(predicting, "_FRAMES_AT_ONCE", 90)
+    monkeypatch.setattr(predicting, "_BATCH", 2)
+    made = predictor(model, slots)
+    parts = list(made.predict(known))
+    assert made._add._cache_size() == 1
+    for (scene, wanted), (other, found) in zip(whole, parts, strict=True):
+        assert scene is other
+        np.testing.assert_allclose(found, wanted, atol=1e-6)

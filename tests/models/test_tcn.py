@@ -7,7 +7,6 @@ import pytest
 from batches import batch, compiled, parameters
 
 from jaxbeh.models import build
-from jaxbeh.models.shifted_conv import ShiftedConv
 from jaxbeh.settings import TCNSettings
 
 
@@ -18,23 +17,6 @@ def test_the_default_has_the_parameters_of_the_formula():
         skipping = 0 if i == o else i * o + o
         wanted += convolutions + 2 * 2 * o + skipping
     assert parameters(TCNSettings(), features=131) == wanted == 854_340
-
-
-@pytest.mark.parametrize("dilation", [1, 2, 4, 8])
-@pytest.mark.parametrize("length", [3, 19])
-def test_the_shifted_convolution_is_a_dilated_convolution(dilation, length):
-    x = jax.random.normal(jax.random.key(0), (2, length, 5))
-    conv = ShiftedConv(7, dilation)
-    variables = conv.init(jax.random.key(1), x)
-    wanted = jax.lax.conv_general_dilated(
-        x,
-        variables["params"]["kernel"],
-        window_strides=(1,),
-        padding="SAME",
-        rhs_dilation=(dilation,),
-        dimension_numbers=("NWC", "WIO", "NWC"),
-    )
-    np.testing.assert_allclose(conv.apply(variables, x), wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("blocks", "reach"), [(1, 2), (2, 6), (4, 30)])

@@ -1,12 +1,18 @@
 """Which videos a run can use, and what is said of the others."""
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recordings import SEVEN, recording, wander
 from tiny import collection, settings
 
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.data.scene import UNKNOWN, Labels
+from jaxbeh.data.store import Scene, window_table
 from jaxbeh.errors import RunError
-from jaxbeh.training.dataset import build_dataset, content
+from jaxbeh.training.dataset import build_dataset, content, labelled_store
+from jaxbeh.vocabulary import SlotTable
 
 ENGINEERED = "features.name=engineered"
 EVENTS = [("mouse1,mouse2,sniff", 5, 20), ("mouse1,mouse2,mount", 30, 40)]
@@ -62,3 +68,27 @@ def test_the_content_of_a_side_is_known_again():
     train, validation = content(dataset.train), content(dataset.validation)
     assert len(train) == len(dataset.train)
     assert not set(train) & set(validation)
+
+
+@given(st.data(), st.integers(1, 12), st.integers(1, 12))
+def test_windows_without_a_labelled_frame_are_left_out(data, length, stride):
+    stride = min(stride, length)
+    frames = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+    side = []
+    for video, count in enumerate(frames):
+        known = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+        values = np.where(known, 1, UNKNOWN).astype(np.int8)
+        labels = Labels(values=values, looked_for=np.ones(2, bool))
+        side.append(Scene(recording(wander(count), video_id=str(video)), labels))
+    table = window_table(frames, length, stride)
+    wanted = [
+        row.tolist()
+        for row in table
+        if (side[row[0]].labels.values[row[1] : row[1] + length] != UNKNOWN).any()
+    ]
+    slots = SlotTable.build(SEVEN, {})
+    if wanted:
+        assert labelled_store(side, slots, length, stride).windows.tolist() == wanted
+    else:
+        with pytest.raises(RunError, match="have no labelled frame"):
+            labelled_store(side, slots, length, stride)

@@ -1,5 +1,6 @@
 """One annotation file: its events as written, then as frame indices of the video's tracking."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,17 +55,18 @@ def read_annotation(path: Path) -> Annotation:
         FileError: it is damaged, or lacks a column or has one of another type.
     """
     with explained(path, _KIND), open_parquet(path, _KIND, _COLUMNS) as file:
-        rows = file.read(columns=list(_COLUMNS)).to_pylist()
+        table = file.read(columns=list(_COLUMNS), use_threads=False)
+        columns = [table.column(name).to_pylist() for name in _COLUMNS]
     triples, spans, incomplete, strangers = [], [], 0, 0
-    for row in rows:
-        agent, target, action, start, stop = (row[name] for name in _COLUMNS)
+    triple_of = functools.cache(Triple.of_ids)  # there are few, in many events
+    for agent, target, action, start, stop in zip(*columns, strict=True):
         if None in (agent, target, action, start, stop) or not action.strip():
             incomplete += 1
         elif not (1 <= agent <= MOUSE_SLOTS and 1 <= target <= MOUSE_SLOTS):
             strangers += 1
         else:
-            triples.append(Triple.of_ids(agent, target, action.strip()))
-            spans.append([max(-_FARTHEST, min(end, _FARTHEST)) for end in (start, stop)])
+            triples.append(triple_of(agent, target, action.strip()))
+            spans += [max(-_FARTHEST, min(end, _FARTHEST)) for end in (start, stop)]
     ends = np.array(spans, np.int64).reshape(-1, 2)
     return Annotation(tuple(triples), ends[:, 0], ends[:, 1], incomplete, strangers)
 

@@ -3,16 +3,17 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from jaxbeh.data.cache import TrackingCache
 from jaxbeh.data.mabe.annotation import Annotation, event_factor, place_events, read_annotation
 from jaxbeh.data.mabe.parquet import FileError, MissingFileError
+from jaxbeh.data.mabe.room import Room
 from jaxbeh.data.mabe.scale import centre, pixels_per_cm
 from jaxbeh.data.mabe.sharing import Peers, Read, read_together
-from jaxbeh.data.mabe.tracking import FINDINGS, read_tracking
+from jaxbeh.data.mabe.tracking import FINDINGS, count_rows, read_tracking
 from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
 from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.data.report import ReadingReport
@@ -21,8 +22,9 @@ from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import Triple
 
 LEFT_OUT = "left out"
-_FILES_AT_ONCE = 8
-"""Bounds the memory: a long recording takes some 300 MB while it is read."""
+_ROWS_AT_ONCE = 50_000_000
+"""Bounds the memory: a row takes up to 40 bytes while its file is read, 2 GB in all, and each file
+some 60 MB beside."""
 _LAYOUT = (
     "a collection is a folder with train.csv, train_tracking/<lab_id>/<video_id>.parquet and "
     "train_annotation/<lab_id>/<video_id>.parquet"
@@ -118,27 +120,38 @@ def _require_folder(root: Path) -> None:
 
 
 def _read_annotations(
-    folder: Path, rows: Iterable[VideoRow], report: ReadingReport
+    folder: Path, rows: Sequence[VideoRow], report: ReadingReport
 ) -> dict[str, Annotation]:
     """Every annotation there is, by video id; the videos that should have one are reported."""
-    annotations = {}
-    for row in rows:
+
+    def read(row: VideoRow) -> Annotation | FileError:
         try:
-            annotations[row.video_id] = read_annotation(
-                folder / row.lab_id / f"{row.video_id}.parquet"
-            )
-        except MissingFileError:
-            if row.behaviors is None:
-                report.add("videos without labels", "their tracking is not read", row.video_id)
-            else:
-                report.add(
-                    "behaviors_labeled but no annotation file: unknown, not absent",
-                    LEFT_OUT,
-                    row.video_id,
-                )
+            return read_annotation(folder / row.lab_id / f"{row.video_id}.parquet")
         except FileError as error:
-            report.add(error.reason, LEFT_OUT, row.video_id)
+            return error
+
+    annotations = {}
+    with _threads() as threads:
+        found = list(threads.map(read, rows))
+    for row, annotation in zip(rows, found, strict=True):
+        if isinstance(annotation, Annotation):
+            annotations[row.video_id] = annotation
+        elif not isinstance(annotation, MissingFileError):
+            report.add(annotation.reason, LEFT_OUT, row.video_id)
+        elif row.behaviors is None:
+            report.add("videos without labels", "their tracking is not read", row.video_id)
+        else:
+            report.add(
+                "behaviors_labeled but no annotation file: unknown, not absent",
+                LEFT_OUT,
+                row.video_id,
+            )
     return annotations
+
+
+def _threads() -> ThreadPoolExecutor:
+    """One for each core: decoding, placing and hashing let the others run."""
+    return ThreadPoolExecutor(os.cpu_count() or 1)
 
 
 def _whitelists(
@@ -183,6 +196,7 @@ class _Reader:
     report: ReadingReport
     cache: Path | None
     peers: Peers | None = None
+    room: Room = field(default_factory=lambda: Room(_ROWS_AT_ONCE))
 
     def read(self, wanted: Sequence[_Wanted]) -> tuple[Recording, ...]:
         """All videos that can be read; the others are reported as left out.
@@ -190,7 +204,7 @@ class _Reader:
         Several files are read at a time, and told of in the order of the table.
         """
         files = [self.folder / item.row.lab_id / f"{item.row.video_id}.parquet" for item in wanted]
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _FILES_AT_ONCE)) as threads:
+        with _threads() as threads:
             read = partial(threads.map, self._tracking)
             found = read_together(files, read, self.peers) if self.peers else read(files)
             recordings = [self._recording(*pair) for pair in zip(wanted, found, strict=True)]
@@ -232,26 +246,29 @@ class _Reader:
 
     def _tracking(self, path: Path) -> Read:
         try:
-            return self._cached(path, self.cache) if self.cache else Read(*read_tracking(path))
+            return self._cached(path, self.cache) if self.cache else Read(*self._fresh(path))
         except FileError as error:
             return Read(error, {})
+
+    def _fresh(self, path: Path) -> tuple[Tracking, dict[str, int]]:
+        with self.room.taken(count_rows(path)):
+            return read_tracking(path)
 
     def _cached(self, path: Path, folder: Path) -> Read:
         cache = TrackingCache(folder)
         try:
             key = cache.key(path)
         except OSError:
-            return Read(*read_tracking(path))  # which says what is wrong with the file
+            return Read(*self._fresh(path))  # which says what is wrong with the file
         kept = cache.load(key)
         if kept is not None:
             return Read(*kept)
-        tracking, findings = read_tracking(path)
+        tracking, findings = self._fresh(path)
         try:
-            cache.store(key, tracking, findings)
+            return Read(cache.store(key, tracking, findings), findings)
         except OSError as error:
             unwritable = f"the cache folder {folder} cannot be written ({error.strerror})"
             return Read(tracking, findings, unwritable)
-        return Read(tracking, findings)
 
     def _events(self, wanted: _Wanted, tracking: Tracking, fps: float) -> Events | None:
         row, whitelist, annotation = wanted.row, wanted.whitelist, wanted.annotation

@@ -68,6 +68,17 @@ def read_tracking(path: Path) -> tuple[Tracking, dict[str, int]]:
     return tracking, {name: count for name, count in findings.items() if count}
 
 
+def count_rows(path: Path) -> int:
+    """How many rows a tracking file says it has.
+
+    Raises:
+        MissingFileError: there is no such file.
+        FileError: it cannot be opened.
+    """
+    with explained(path, _KIND), open_parquet(path, _KIND, {}) as file:
+        return int(file.metadata.num_rows)
+
+
 def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
     """Put all rows into a grid; how many could not be placed, had no position or came again."""
     placed = unplaced = missing = 0

@@ -9,6 +9,7 @@ from jaxbeh.data.synthetic.collection import (
     ensure_default,
     synthesize,
 )
+from jaxbeh.data.synthetic.full_scale import FullScale
 from jaxbeh.data.synthetic.labs import DEFAULT_LABS, LABS, Lab
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "FEWEST_VIDEOS",
     "FRAMES",
     "LABS",
+    "FullScale",
     "Lab",
     "Plan",
     "ensure_default",

@@ -56,6 +56,8 @@ _STRIDE = 5.0
 _STEP_LENGTH = 0.6
 _SHAKE_BAND = (2.0, 8.0)
 _TURN_A_SHAKE = 0.14
+_BLOCK = 1 << 13
+"""Frames placed at a time, so that hours of video need little memory."""
 
 
 def keypoints(
@@ -78,12 +80,26 @@ def keypoints(
         Float64 `[t, m, k, 2]`, cm.
     """
     moved = _with_fast_movement(states, generator)
-    tail = _tail_directions(moved, generator)
-    frames = _between(np.concatenate([moved, tail], axis=-1), times / STEP)
+    course = np.concatenate([moved, _tail_directions(moved, generator)], axis=-1)
+    out = np.empty((len(times), len(lengths), len(names), 2))
+    for start in range(0, len(times), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        _place(_between(course, times[block] / STEP), lengths, names, out[block])
+    return out
+
+
+def _place(frames: Floats, lengths: Floats, names: tuple[str, ...], out: Floats) -> None:
+    """Put the keypoints at some moments into `out`, `[t, m, k, 2]`.
+
+    Args:
+        frames: `[t, m, c]`, the `CHANNELS`, strides and the tail's directions at these moments.
+        lengths: `[m]`, nose to tail base, cm.
+        names: of the keypoints.
+        out: is filled.
+    """
     c = {name: frames[..., index] for index, name in enumerate((*CHANNELS, "stride"))}
     tails = frames[..., len(CHANNELS) + 1 :]
     length = lengths * c["stretch"]
-    out = np.empty((*frames.shape[:2], len(names), 2))
     neck = _trunk_point(c, length, _ALONG["neck"], 0.0)
     head_angle = c["heading"] + 0.5 * c["bend"] + c["head"]
     forward = np.stack([np.cos(head_angle), np.sin(head_angle)], axis=-1)
@@ -105,7 +121,6 @@ def keypoints(
             aside = _ASIDE.get(part, 0.0) * {"left": 1.0, "right": -1.0}.get(side, 0.0)
             step = _gait(c["stride"], name) if part in {"forepaw", "hindpaw"} else 0.0
             out[:, :, index] = _trunk_point(c, length, _ALONG[name], aside, step)
-    return out
 
 
 def _trunk_point(

@@ -55,8 +55,9 @@ def film(
         view: the camera.
         generator: of everything random here.
     """
-    inside = np.clip(points, 0.0, np.array(lab.arena_cm))
-    pixels = view.corner + view.pixels_per_cm * inside
+    pixels = np.clip(points, 0.0, np.array(lab.arena_cm))
+    pixels *= view.pixels_per_cm
+    pixels += view.corner
     pixels += _jitter(pixels.shape, lab.jitter_px, generator)
     outliers = np.nonzero(generator.random(pixels.shape[:3]) < _OUTLIERS)
     pixels[outliers] += _OUTLIER_PX * generator.standard_normal((len(outliers[0]), 2))
@@ -67,11 +68,16 @@ def film(
 
 def _jitter(shape: tuple[int, ...], size: float, generator: np.random.Generator) -> Floats:
     """White noise and, of half its size, noise that lasts some frames."""
-    white = generator.standard_normal(shape)
-    slow = generator.standard_normal((shape[0] + 6, *shape[1:]))
-    total = np.cumsum(slow, axis=0)
-    mean = (total[6:] - total[:-6]) / np.sqrt(6.0)
-    jitter: Floats = size * (white + _SLOW_JITTER * mean) / np.sqrt(1.0 + _SLOW_JITTER**2)
+    # In place where it can be: a recording of hours has some ten million points.
+    jitter: Floats = generator.standard_normal(shape)
+    total = generator.standard_normal((shape[0] + 6, *shape[1:]))
+    np.cumsum(total, axis=0, out=total)
+    mean = total[6:] - total[:-6]
+    mean /= np.sqrt(6.0)
+    mean *= _SLOW_JITTER
+    jitter += mean
+    jitter *= size
+    jitter /= np.sqrt(1.0 + _SLOW_JITTER**2)
     return jitter
 
 

@@ -1,15 +1,16 @@
 """Whole synthetic collections: which videos there are, and the folder that holds them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from jaxbeh.data.synthetic.labs import DEFAULT_LABS, Lab, find_labs
+from jaxbeh.data.synthetic.parallel import Source, write_videos
 from jaxbeh.data.synthetic.video import simulate
-from jaxbeh.data.writer import CollectionWriter, Split, Video
+from jaxbeh.data.writer import SPLITS, CollectionWriter, Entry, Split, Video
 from jaxbeh.errors import DataError, SettingsError
 
 DEFAULT_SEED = 2025
@@ -49,18 +50,7 @@ class Plan:
         Raises:
             SettingsError: naming the value and what is allowed.
         """
-        if self.videos < FEWEST_VIDEOS:
-            raise SettingsError(
-                f"{self.videos} videos cannot be split for training and validation; at least "
-                f"{FEWEST_VIDEOS} are needed"
-            )
-        if self.frames is not None and self.frames < FEWEST_FRAMES:
-            raise SettingsError(
-                f"{self.frames} frames a video are too few to show every class; at least "
-                f"{FEWEST_FRAMES} are needed"
-            )
-        if self.seed < 0:
-            raise SettingsError(f"seed {self.seed} is negative; seeds are 0 or more")
+        require_possible(self.videos, self.frames, self.seed)
         find_labs(self.labs)
 
     @property
@@ -74,13 +64,16 @@ class Plan:
 
     def video(self, split: Split, index: int) -> Video:
         """Make video `index` of a split; any process may make any of them."""
-        lab = self._lab(index)
-        key = (0 if split == "train" else 1, index)
-        length = np.random.Generator(
-            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key))
+        key = _key(split, index)
+        frames = self.length(split, index)
+        return simulate(self._lab(index), frames, FIRST_ID[split] + index, self.seed, key)
+
+    def length(self, split: Split, index: int) -> int:
+        """Number of frames of video `index` of a split."""
+        draw = np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=_key(split, index)))
         )
-        frames = self.frames or int(length.integers(FRAMES[0], FRAMES[1], endpoint=True))
-        return simulate(lab, frames, FIRST_ID[split] + index, self.seed, key)
+        return self.frames or int(draw.integers(FRAMES[0], FRAMES[1], endpoint=True))
 
     def make(self, split: Split) -> Iterator[Video]:
         """Make a split's videos one by one."""
@@ -89,6 +82,11 @@ class Plan:
     def _lab(self, index: int) -> Lab:
         labs = find_labs(self.labs)
         return labs[index % len(labs)]
+
+
+def _key(split: Split, index: int) -> tuple[int, int]:
+    """What tells a video's random numbers from those of all others of the collection."""
+    return (0 if split == "train" else 1, index)
 
 
 @dataclass
@@ -100,21 +98,54 @@ class Written:
     test_frames: int = 0
 
 
-def synthesize(folder: Path, plan: Plan) -> Written:
-    """Write a plan's collection; the unlabelled videos' truth goes to `solution.csv`.
+def require_possible(videos: int, frames: int | None, seed: int) -> None:
+    """Raise a `SettingsError` about what makes no collection, with what is allowed."""
+    if videos < FEWEST_VIDEOS:
+        raise SettingsError(
+            f"{videos} videos cannot be split for training and validation; at least "
+            f"{FEWEST_VIDEOS} are needed"
+        )
+    if frames is not None and frames < FEWEST_FRAMES:
+        raise SettingsError(
+            f"{frames} frames a video are too few to show every class; at least "
+            f"{FEWEST_FRAMES} are needed"
+        )
+    if seed < 0:
+        raise SettingsError(f"seed {seed} is negative; seeds are 0 or more")
+
+
+def synthesize(
+    folder: Path,
+    source: Source,
+    processes: int = 1,
+    on_video: Callable[[Entry], None] | None = None,
+) -> Written:
+    """Write a source's collection; the unlabelled videos' truth goes to `solution.csv`.
+
+    The files are the same, bit for bit, whatever the number of processes. A run that is killed
+    leaves nothing at `folder`, and what it leaves beside it the next one removes.
+
+    Args:
+        folder: absent or empty.
+        source: of the videos, such as a `Plan`.
+        processes: how many make videos at a time.
+        on_video: told of each video once it is written.
 
     Raises:
         DataError: the folder is occupied or cannot be written, or the videos are too short.
     """
     written = Written()
+    wanted = [(split, index) for split in SPLITS for index in range(source.count(split))]
     with CollectionWriter(folder) as writer:
-        for video in plan.make("train"):
-            writer.add(video, "train")
-            written.train_frames += len(video.xy)
-            written.train_events += len(video.events or ())
-        for video in plan.make("test"):
-            writer.add(video, "test")
-            written.test_frames += len(video.xy)
+        for entry in write_videos(source, wanted, writer.root, processes):
+            writer.enter(entry)
+            if entry.split == "train":
+                written.train_frames += entry.frames
+                written.train_events += entry.events
+            else:
+                written.test_frames += entry.frames
+            if on_video is not None:
+                on_video(entry)
     return written
 
 

@@ -70,7 +70,8 @@ class Scene:
         self._deeds: list[Deed] = []
         draws = Draws(generator)
         width, height = lab.arena_cm
-        middle = generator.uniform((9.0, 8.0), (width - 9.0, height - 8.0))
+        spare = np.minimum((9.0, 8.0), (width / 2, height / 2))
+        middle = generator.uniform(spare, np.array([width, height]) - spare)
         self._mice = [
             Mouse(
                 x=float(np.clip(middle[0] + generator.uniform(-12, 12), 4.0, width - 4.0)),

@@ -1,0 +1,99 @@
+"""The kernels run by Pallas' interpreter, against the linen scan."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxbeh.models import fused_recurrence
+from jaxbeh.models.fused_recurrence import fits, recurrence
+from jaxbeh.models.recurrence import BidirectionalLSTM
+
+STEPS, ROWS, INPUTS, HIDDEN = 4, 64, 24, 64
+
+
+def layer(lengths, seed=0):
+    """Inputs, their mask and a layer's parameters, the numbers such as bfloat16 can hold."""
+    keys = jax.random.split(jax.random.key(seed), 2)
+    x = jax.random.normal(keys[0], (STEPS, len(lengths), INPUTS)).astype(jnp.bfloat16)
+    mask = jnp.arange(STEPS)[:, None] < jnp.asarray(lengths)
+    params = BidirectionalLSTM(HIDDEN).init(keys[1], x.astype(jnp.float32), mask)["params"]
+    draw = np.random.default_rng(seed)
+    params["bias"] = jnp.asarray(draw.normal(size=8 * HIDDEN), jnp.float32)
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(jnp.float32), params), x, mask
+
+
+def with_gradients(function, params, x, mask):
+    slope = jax.random.normal(jax.random.key(9), (STEPS, x.shape[1], 2 * HIDDEN))
+    slope = jnp.where(mask[..., None], slope, 0.0).astype(jnp.bfloat16)
+
+    @jax.jit
+    def of(params, x):
+        out, back = jax.vjp(lambda params, x: function(params, x, mask), params, x)
+        return jnp.where(mask[..., None], out, 0), back(slope.astype(out.dtype))
+
+    return of(params, x)
+
+
+def fused(params, x, mask):
+    kernel = params["kernel"].astype(jnp.bfloat16)
+    weights = params["recurrent"].astype(jnp.bfloat16)
+    return recurrence(x @ kernel, params["bias"], weights, mask.astype(jnp.float32), True)
+
+
+def scanned(params, x, mask):
+    return BidirectionalLSTM(HIDDEN).apply({"params": params}, x.astype(jnp.float32), mask)
+
+
+def distance(found, wanted):
+    found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    return np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("rows", [64, 50])
+def test_outputs_and_gradients_are_the_scans(rows):
+    """Of 50 rows too, which no tile divides; windows end at different steps."""
+    lengths = np.random.default_rng(1).integers(1, STEPS + 1, rows)
+    lengths[: rows // 2] = STEPS
+    drawn = layer(lengths)
+    found = jax.tree.leaves(with_gradients(fused, *drawn))
+    wanted = jax.tree.leaves(with_gradients(scanned, *drawn))
+    assert len(found) == len(wanted) == 5
+    for one, other in zip(found, wanted, strict=True):
+        assert one.shape == other.shape
+        # A bfloat16 number is right to 2⁻⁹; the kernels round a few times on the way.
+        assert 0 < distance(one, other) < 4 * 2**-9
+
+
+def test_each_device_runs_its_own_rows():
+    """The tensors of a step never travel: only the gradients of weights are summed."""
+    params, x, mask = layer([STEPS] * ROWS)
+    mesh = jax.make_mesh((2,), ("window",), (AxisType.Auto,))
+    by_row = NamedSharding(mesh, PartitionSpec(None, "window"))
+    alone = with_gradients(fused, params, x, mask)
+    shared = with_gradients(fused, params, *jax.device_put((x, mask), by_row))
+    out, (_, to_inputs) = shared
+    assert out.sharding.is_equivalent_to(by_row, 3)
+    assert to_inputs.sharding.is_equivalent_to(by_row, 3)
+    for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(shared), strict=True):
+        # Sums over two halves of the rows are rounded to bfloat16 before they are added.
+        assert distance(other, one) < 2 * 2**-9
+
+
+def test_what_stands_in_padding_reaches_no_valid_step():
+    lengths = [STEPS, 2] * (ROWS // 2)
+    params, x, mask = layer(lengths)
+    other = jnp.where(mask[..., None], x, 7).astype(x.dtype)
+    valid = np.asarray(mask)
+    one, two = (np.asarray(fused(params, values, mask)) for values in (x, other))
+    np.testing.assert_array_equal(one[valid], two[valid])
+
+
+def test_layers_whose_tiles_do_not_divide_are_left_to_the_scan():
+    assert [hidden for hidden in (1, 32, 63, 64, 100, 128, 256, 384) if fits(hidden)] == [
+        64,
+        128,
+        256,
+    ]
+    assert fused_recurrence.FEWEST_UNITS == 64

@@ -1,0 +1,45 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from batches import compiled
+
+from jaxbeh.models.shifted_conv import ShiftedConv
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 4, 8])
+@pytest.mark.parametrize(("length", "inputs"), [(3, 5), (19, 5), (19, 12), (3, 12)])
+def test_it_is_a_dilated_convolution_with_its_gradients(length, inputs, dilation):
+    """With fewer inputs than its 7 outputs it shifts them, with more it shifts the products."""
+    x = jax.random.normal(jax.random.key(0), (length, 2, inputs))
+    conv = ShiftedConv(7, dilation)
+    params = conv.init(jax.random.key(1), x)["params"]
+    slope = jax.random.normal(jax.random.key(2), (length, 2, 7))
+
+    def own(params, x):
+        return conv.apply({"params": params}, x)
+
+    def wanted(params, x):
+        found = jax.lax.conv_general_dilated(
+            jnp.swapaxes(x, 0, 1),
+            params["kernel"],
+            window_strides=(1,),
+            padding=[(dilation, dilation)],
+            rhs_dilation=(dilation,),
+            dimension_numbers=("NWC", "WIO", "NWC"),
+        )
+        return jnp.swapaxes(found, 0, 1) + params["bias"]
+
+    def both(function):
+        @compiled
+        def of(params, x):
+            out, back = jax.vjp(function, params, x)
+            return out, back(slope)
+
+        return of(params, x)
+
+    jax.tree.map(
+        lambda left, right: np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5),
+        both(own),
+        both(wanted),
+    )
