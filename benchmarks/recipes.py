@@ -28,6 +28,8 @@ VARIANTS = {
     "v4": ("v4",),
     "v5": ("v5",),
     "v6": ("v6",),
+    "v6-float32": ("v6", "training.precision=float32"),
+    "v6-bfloat16": ("v6", "training.precision=bfloat16"),
     "v6-mlp": ("v6", "model.name=mlp"),
     "v6-tcn": ("v6", "model.name=tcn"),
     "v6-hybrid": ("v6", "model.name=hybrid"),

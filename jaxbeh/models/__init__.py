@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from jaxbeh.models.conv_bilstm import ConvBiLSTM
@@ -20,7 +21,9 @@ from jaxbeh.settings import (
 )
 
 
-def build(settings: ModelSettings, classes: int, dtype: DTypeLike = jnp.float32) -> nn.Module:
+def build(
+    settings: ModelSettings, classes: int, dtype: DTypeLike = jnp.float32, mesh: Mesh | None = None
+) -> nn.Module:
     """The linen module that settings describe: `(Inputs, train) → logits [b, t, classes]`.
 
     Args:
@@ -28,16 +31,18 @@ def build(settings: ModelSettings, classes: int, dtype: DTypeLike = jnp.float32)
         classes: c.
         dtype: of products and activations. Parameters, statistics of normalisations, an LSTM's
             cell and the logits are float32 whatever it is.
+        mesh: devices that share a batch, for the models whose kernels must be told; `None` for one
+            device.
     """
     match settings:
         case MLPSettings():
             return MLP.from_settings(settings, classes, dtype)
         case ConvBiLSTMSettings():
-            return ConvBiLSTM.from_settings(settings, classes, dtype)
+            return ConvBiLSTM.from_settings(settings, classes, dtype, mesh)
         case TCNSettings():
             return TCN.from_settings(settings, classes, dtype)
         case HybridSettings():
-            return Hybrid.from_settings(settings, classes, dtype)
+            return Hybrid.from_settings(settings, classes, dtype, mesh)
         case TransformerSettings():
             return Transformer.from_settings(settings, classes, dtype)
 

@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from jaxbeh.models.dropout import Dropout
@@ -33,9 +34,12 @@ class ConvBiLSTM(nn.Module):
     dropout: float
     classes: int
     dtype: DTypeLike = jnp.float32
+    mesh: Mesh | None = None
 
     @classmethod
-    def from_settings(cls, settings: ConvBiLSTMSettings, classes: int, dtype: DTypeLike) -> Self:
+    def from_settings(
+        cls, settings: ConvBiLSTMSettings, classes: int, dtype: DTypeLike, mesh: Mesh | None
+    ) -> Self:
         """The module that settings describe."""
         return cls(
             channels=settings.channels,
@@ -44,6 +48,7 @@ class ConvBiLSTM(nn.Module):
             dropout=settings.dropout,
             classes=classes,
             dtype=dtype,
+            mesh=mesh,
         )
 
     @nn.compact
@@ -65,7 +70,7 @@ class ConvBiLSTM(nn.Module):
         x = nn.Dense(self.hidden, dtype=self.dtype)(x)
         for layer in range(self.lstm_layers):
             x = drop(x) if layer else x
-            x = BidirectionalLSTM(self.hidden, self.dtype)(x, mask)
+            x = BidirectionalLSTM(self.hidden, self.dtype, self.mesh)(x, mask)
         # The head's first product comes before the upsampling, not after it: both are linear and
         # the interpolation weights sum to one, so it is the same at an eighth of the cost.
         x = nn.Dense(self.hidden, dtype=self.dtype)(x)

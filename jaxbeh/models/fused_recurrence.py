@@ -20,9 +20,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.experimental import pallas as pl
-from jax.experimental.custom_partitioning import custom_partitioning
 from jax.experimental.pallas import triton
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from jax.typing import DTypeLike
 
 FEWEST_UNITS = 64
@@ -59,9 +58,14 @@ def fits(hidden: int) -> bool:
     return hidden >= FEWEST_UNITS and hidden & (hidden - 1) == 0
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def recurrence(
-    gates: Array, bias: Array, weights: Array, valid: Array, interpret: bool = False
+    gates: Array,
+    bias: Array,
+    weights: Array,
+    valid: Array,
+    mesh: Mesh | None = None,
+    interpret: bool = False,
 ) -> Array:
     """Run both directions over all steps.
 
@@ -70,28 +74,37 @@ def recurrence(
         bias: float32 `[2·4h]`, added to them.
         weights: bfloat16 `[2, h, 4h]`.
         valid: float32 `[t, b]`, 1 or 0; where 0, output and cell become 0.
+        mesh: devices that share the rows; `None` for one device.
         interpret: run without a GPU, slowly: for tests.
 
     Returns:
         Outputs bfloat16 `[t, b, 2h]`.
     """
-    return _forward(gates, bias, weights, valid, interpret)[0]
+    return _forward(gates, bias, weights, valid, mesh, interpret)[0]
 
 
 def _forward(
-    gates: Array, bias: Array, weights: Array, valid: Array, interpret: bool
+    gates: Array,
+    bias: Array,
+    weights: Array,
+    valid: Array,
+    mesh: Mesh | None,
+    interpret: bool,
 ) -> tuple[Array, tuple[Array, ...]]:
-    outputs, before, cells, opened = _all_steps_forward(interpret, gates, valid, bias, weights)
+    run = partial(_all_steps_forward, interpret)
+    made = _on_each_device(run, _FORWARD, mesh, gates, valid, bias, weights)
+    outputs, before, cells, opened = made
     return outputs, (weights, valid, before, cells, opened)
 
 
 def _backward(
-    interpret: bool, saved: tuple[Array, ...], outer: Array
+    mesh: Mesh | None, interpret: bool, saved: tuple[Array, ...], outer: Array
 ) -> tuple[Array, Array, Array, Array]:
     weights, valid, before, cells, opened = saved
     hidden = weights.shape[1]
     turned = jnp.swapaxes(weights, 1, 2)
-    inner, _ = _all_steps_backward(interpret, outer, valid, cells, opened, turned)
+    run = partial(_all_steps_backward, interpret)
+    inner, _ = _on_each_device(run, _BACKWARD, mesh, outer, valid, cells, opened, turned)
     # One product for both directions and, for nothing, of each with the other: cutting the
     # directions apart first would copy both tensors.
     both = lax.dot_general(before, inner, (((0, 1), (0, 1)), ((), ())))
@@ -103,7 +116,6 @@ def _backward(
 recurrence.defvjp(_forward, _backward)
 
 
-@partial(custom_partitioning, static_argnums=(0,))
 def _all_steps_forward(
     interpret: bool, gates: Array, valid: Array, bias: Array, weights: Array
 ) -> tuple[Array, ...]:
@@ -114,7 +126,6 @@ def _all_steps_forward(
     return _steps(_forward_kernel, _FORWARD, made, interpret, gates, valid, bias, weights)
 
 
-@partial(custom_partitioning, static_argnums=(0,))
 def _all_steps_backward(
     interpret: bool, outer: Array, valid: Array, cells: Array, opened: Array, weights: Array
 ) -> tuple[Array, ...]:
@@ -124,41 +135,17 @@ def _all_steps_backward(
     return _steps(_backward_kernel, _BACKWARD, made, interpret, *given)
 
 
-def _share_out_rows(function: Any, tiles: _Tiles, rule: str, whole: str) -> None:
-    """Let each device run the kernels on its own rows of a batch; steps and units stay together.
-
-    Args:
-        function: one of the two above.
-        tiles: its tiles.
-        rule: the axes of its operands and results.
-        whole: the axes that no device may hold a part of.
-    """
-
-    def on_each(interpret: bool, mesh: Mesh, operands: Any, results: Any) -> Any:
-        spec = operands[0].sharding.spec
-        by_row = NamedSharding(mesh, PartitionSpec(None, spec[1] if len(spec) > 1 else None))
-        everywhere = NamedSharding(mesh, PartitionSpec())
-        given = [by_row if at < tiles.by_row else everywhere for at in range(len(operands))]
-        made = jax.tree.map(lambda _: by_row, results)
-        return mesh, partial(function.fun, interpret), made, tuple(given)
-
-    function.def_partition(
-        partition=on_each, sharding_rule=rule, need_replication_factors=tuple(whole)
-    )
-
-
-_share_out_rows(
-    _all_steps_forward,
-    _FORWARD,
-    "t b g, t b, g, d h k -> t b u, t b u, t b u, t b g",
-    "tgdhku",
-)
-_share_out_rows(
-    _all_steps_backward,
-    _BACKWARD,
-    "t b u, t b, t b u, t b g, d k h -> t b g, t b u",
-    "tugdkh",
-)
+def _on_each_device(
+    function: Callable[..., tuple[Array, ...]], tiles: _Tiles, mesh: Mesh | None, *given: Array
+) -> tuple[Array, ...]:
+    """Let each device run the kernels on its own rows; the compiler cannot cut them itself."""
+    if mesh is None or given[0].shape[1] % mesh.size:  # such as the one row of an init
+        return function(*given)
+    by_row, whole = PartitionSpec(None, mesh.axis_names[0]), PartitionSpec()
+    specs = tuple(by_row if at < tiles.by_row else whole for at in range(len(given)))
+    shared = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=by_row, check_vma=False)
+    made: tuple[Array, ...] = shared(*given)
+    return made
 
 
 def _steps(

@@ -10,6 +10,7 @@ from typing import Self
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from jaxbeh.models.dropout import Dropout
@@ -91,12 +92,17 @@ class BiLSTM(nn.Module):
     layers: int
     dropout: float
     dtype: DTypeLike = jnp.float32
+    mesh: Mesh | None = None
 
     @classmethod
-    def from_settings(cls, settings: BiLSTMSettings, dtype: DTypeLike) -> Self:
+    def from_settings(cls, settings: BiLSTMSettings, dtype: DTypeLike, mesh: Mesh | None) -> Self:
         """The module that settings describe."""
         return cls(
-            hidden=settings.hidden, layers=settings.layers, dropout=settings.dropout, dtype=dtype
+            hidden=settings.hidden,
+            layers=settings.layers,
+            dropout=settings.dropout,
+            dtype=dtype,
+            mesh=mesh,
         )
 
     @nn.compact
@@ -105,7 +111,7 @@ class BiLSTM(nn.Module):
         drop = Dropout(self.dropout, deterministic=not train)
         x, steps = jnp.swapaxes(x, 0, 1), mask.T
         for _ in range(self.layers):
-            x = drop(BidirectionalLSTM(self.hidden, self.dtype)(x, steps))
+            x = drop(BidirectionalLSTM(self.hidden, self.dtype, self.mesh)(x, steps))
         return jnp.swapaxes(x, 0, 1)
 
 
@@ -118,12 +124,14 @@ class Hybrid(nn.Module):
     classes: int
 
     @classmethod
-    def from_settings(cls, settings: HybridSettings, classes: int, dtype: DTypeLike) -> Self:
+    def from_settings(
+        cls, settings: HybridSettings, classes: int, dtype: DTypeLike, mesh: Mesh | None
+    ) -> Self:
         """The module that settings describe."""
         temporal: BiLSTM | TransformerEncoder
         match settings.temporal:
             case BiLSTMSettings() as lstm:
-                temporal = BiLSTM.from_settings(lstm, dtype)
+                temporal = BiLSTM.from_settings(lstm, dtype, mesh)
             case TransformerSettings() as encoder:
                 temporal = TransformerEncoder.from_settings(encoder, dtype)
         return cls(

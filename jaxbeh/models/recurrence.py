@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.nn.initializers import Initializer, lecun_normal, orthogonal
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from jaxbeh.models.fused_recurrence import fits, recurrence
@@ -63,10 +64,12 @@ class BidirectionalLSTM(nn.Module):
     Attributes:
         hidden: units each way.
         dtype: of products and output; parameters and the cell's state are float32.
+        mesh: devices that share the batch, as kernels must be told; `None` for one device.
     """
 
     hidden: int
     dtype: DTypeLike = jnp.float32
+    mesh: Mesh | None = None
 
     @nn.compact
     def __call__(self, x: Array, mask: Array) -> Array:
@@ -84,7 +87,7 @@ class BidirectionalLSTM(nn.Module):
         projected = x.astype(self.dtype) @ kernel.astype(self.dtype)
         valid = mask.astype(jnp.float32)
         if self.dtype == jnp.bfloat16 and jax.default_backend() == "gpu" and fits(self.hidden):
-            return recurrence(projected, bias, weights, valid)
+            return recurrence(projected, bias, weights, valid, self.mesh)
         projected = projected + bias.astype(self.dtype)
         scan = nn.scan(_Step, in_axes=(0, nn.broadcast), out_axes=0)
         nothing = (2, x.shape[1], self.hidden)

@@ -105,7 +105,7 @@ def assemble(
     devices.require_shared(plan)
     devices.require_shared(judged)
     whole = devices.fits_whole(train, validation) if whole is None else whole
-    recipe = Recipe.from_config(config)
+    recipe = Recipe.from_config(config, devices.mesh if devices.count > 1 else None)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_programs(recipe, rule, plan, judged, devices)

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
 from jaxbeh import features as feature_sets
@@ -44,11 +45,11 @@ class Recipe:
     label_smoothing: float
 
     @classmethod
-    def from_config(cls, config: Config) -> "Recipe":
-        """The recipe that a config describes."""
+    def from_config(cls, config: Config, mesh: Mesh | None = None) -> "Recipe":
+        """The recipe that a config describes, for the devices of a mesh or for one."""
         classes = len(config.classes)
         return cls(
-            model=models.build(config.model, classes, precision(config.training)),
+            model=models.build(config.model, classes, precision(config.training), mesh),
             features=feature_sets.build(config.features),
             length=config.window.length,
             jitter=config.augmentation.jitter,

@@ -1,5 +1,7 @@
 """The kernels run by Pallas' interpreter, against the linen scan."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,10 +38,10 @@ def with_gradients(function, params, x, mask):
     return of(params, x)
 
 
-def fused(params, x, mask):
+def fused(params, x, mask, mesh=None):
     kernel = params["kernel"].astype(jnp.bfloat16)
     weights = params["recurrent"].astype(jnp.bfloat16)
-    return recurrence(x @ kernel, params["bias"], weights, mask.astype(jnp.float32), True)
+    return recurrence(x @ kernel, params["bias"], weights, mask.astype(jnp.float32), mesh, True)
 
 
 def scanned(params, x, mask):
@@ -72,13 +74,22 @@ def test_each_device_runs_its_own_rows():
     mesh = jax.make_mesh((2,), ("window",), (AxisType.Auto,))
     by_row = NamedSharding(mesh, PartitionSpec(None, "window"))
     alone = with_gradients(fused, params, x, mask)
-    shared = with_gradients(fused, params, *jax.device_put((x, mask), by_row))
+    over_two = functools.partial(fused, mesh=mesh)
+    shared = with_gradients(over_two, params, *jax.device_put((x, mask), by_row))
     out, (_, to_inputs) = shared
     assert out.sharding.is_equivalent_to(by_row, 3)
     assert to_inputs.sharding.is_equivalent_to(by_row, 3)
     for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(shared), strict=True):
         # Sums over two halves of the rows are rounded to bfloat16 before they are added.
         assert distance(other, one) < 2 * 2**-9
+
+
+def test_rows_that_devices_cannot_share_are_run_whole():
+    """As the one window of an init is."""
+    params, x, mask = layer([STEPS])
+    mesh = jax.make_mesh((2,), ("window",), (AxisType.Auto,))
+    found, wanted = fused(params, x, mask, mesh), fused(params, x, mask)
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
 
 
 def test_what_stands_in_padding_reaches_no_valid_step():
