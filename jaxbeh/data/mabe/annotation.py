@@ -3,11 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxbeh.data.mabe.parquet import explained, is_integer, is_text, open_parquet
+from jaxbeh.data.mabe.parquet import (
+    BATCH_ROWS,
+    FileError,
+    explained,
+    is_integer,
+    is_text,
+    open_parquet,
+)
 from jaxbeh.data.recording import Events
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.settings import EventScale
@@ -21,6 +29,8 @@ _COLUMNS = {
     "start_frame": is_integer,
     "stop_frame": is_integer,
 }
+MOST_EVENTS = 1_000_000
+"""Of one video; all of the challenge's have some 84,000 together."""
 _FARTHEST = 2**40
 """Frames; an event's ends are brought within it, so that arithmetic on them cannot overflow."""
 _SAME_FPS = 0.01
@@ -54,7 +64,16 @@ def read_annotation(path: Path) -> Annotation:
         FileError: it is damaged, or lacks a column or has one of another type.
     """
     with explained(path, _KIND), open_parquet(path, _KIND, _COLUMNS) as file:
-        rows = file.read(columns=list(_COLUMNS)).to_pylist()
+        # In batches: the number of rows that a footer claims is what a whole read makes room for.
+        rows: list[dict[str, Any]] = []
+        for batch in file.iter_batches(BATCH_ROWS, columns=list(_COLUMNS)):
+            rows += batch.to_pylist()
+            if len(rows) > MOST_EVENTS:
+                raise FileError(
+                    path,
+                    f"the annotation file has more than {MOST_EVENTS:,} events, which no person "
+                    f"made in one video; write it again",
+                )
     triples, spans, incomplete, strangers = [], [], 0, 0
     for row in rows:
         agent, target, action, start, stop = (row[name] for name in _COLUMNS)
