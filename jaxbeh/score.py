@@ -66,8 +66,10 @@ def _read(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     from jaxbeh.errors import DataError
+    from jaxbeh.regular import require_regular
 
     try:
+        require_regular(path)
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None
         )

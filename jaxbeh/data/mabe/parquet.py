@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from jaxbeh.data.mabe.pages import find_bomb
 from jaxbeh.errors import DataError
+from jaxbeh.regular import require_regular
 
 BATCH_ROWS = 1 << 17
 """Rows decoded at a time: large enough to be quick, small enough to stay in the cache."""
@@ -107,9 +108,7 @@ def open_parquet(
         FileError: a column is missing, there twice, or of another type (where there are rows: an
             empty table's columns have the type that its writer happened to give them).
     """
-    if path.exists() and not path.is_file():
-        # A pipe would be waited for, and a device never ends.
-        raise FileError(path, f"the {kind} cannot be read (it is no regular file); write it again")
+    require_regular(path)
     file = pq.ParquetFile(path, **_LIMITS)
     schema = file.schema_arrow
     for name, fits in columns.items():

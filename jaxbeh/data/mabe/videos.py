@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jaxbeh.errors import DataError
+from jaxbeh.regular import require_regular
 from jaxbeh.vocabulary import Triple
 
 _NEEDED = ("video_id", "lab_id")
 _NUMBERS = ("frames_per_second", "pix_per_cm_approx", "video_width_pix", "video_height_pix")
+LONGEST_ID = 200
+"""Bytes of an id; file systems take 255 in a name, and endings are added."""
+_RESERVED = frozenset(
+    ["CON", "PRN", "AUX", "NUL"]
+    + [f"{port}{number}" for port in ("COM", "LPT") for number in range(10)]
+)
+"""What Windows takes for a device, with any ending."""
 _MISSING = frozenset(["", "nan", "na", "n/a", "null", "none"])
 """Spellings of a missing value, in lower case."""
 
@@ -98,6 +106,7 @@ def scan_videos(path: Path) -> tuple[list[VideoRow], list[DataError]]:
 def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, each with its number."""
     try:
+        require_regular(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             return [(reader.line_num, cells) for cells in reader if cells]
@@ -138,10 +147,24 @@ def _read_row(header: Sequence[str], line: Sequence[str], where: str) -> VideoRo
 def _check_id(text: str, name: str, where: str) -> None:
     if not text.strip():
         raise DataError(f"{where}: {name} is empty; it names the video's files")
-    if any(char in '/\\:"' or not char.isprintable() for char in text) or ".." in text:
+    if (
+        any(char in '/\\:"' or not char.isprintable() for char in text)
+        or ".." in text
+        or text in {".", "~"}
+    ):
         raise DataError(
-            f"{where}: {name} {text!r} cannot name a file; leave out slashes, colons, quotes, '..' "
-            f"and control characters"
+            f"{where}: {name} {_shortened(text)} cannot name a file; leave out slashes, colons, "
+            f"quotes, '..' and control characters"
+        )
+    if len(text.encode()) > LONGEST_ID:
+        raise DataError(
+            f"{where}: {name} {_shortened(text)} has {len(text.encode())} bytes; file systems take "
+            f"{LONGEST_ID} with what is added"
+        )
+    if text.partition(".")[0].strip().upper() in _RESERVED or text.endswith((".", " ")):
+        raise DataError(
+            f"{where}: {name} {text!r} names a device of Windows, or ends in a dot or a space, and "
+            f"could not be a file's name there; choose another"
         )
 
 
