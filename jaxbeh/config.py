@@ -149,7 +149,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         text = read_text(path, most=MOST_BYTES)
         values = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader of our own
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error})") from None
+        raise SettingsError(f"{path}: cannot be read ({error}); write it as UTF-8 text") from None
     except _FAULTS as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -159,7 +159,11 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base is {base!r}; write a recipe's name or a path")
-    return _overlay(_resolve(_find(base, relative_to=path.parent), (*seen, path)), values)
+    try:
+        found = _find(base, relative_to=path.parent)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: base: {error}") from None
+    return _overlay(_resolve(found, (*seen, path)), values)
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,9 @@ class RunFolder:
         try:
             return read_text(self.path / "actions.json")
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path / 'actions.json'}: cannot be read ({error})") from None
+            raise RunError(
+                f"{self.path / 'actions.json'}: cannot be read ({error}); restore it"
+            ) from None
 
     def record(self) -> dict[str, Any]:
         """Versions, devices, parameters, data hash: `run.json`.
@@ -245,9 +247,9 @@ class RunFolder:
         try:
             value = json.loads(read_text(path))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); is {self.path} a run?") from None
+            raise RunError(f"{path}: cannot be read ({error}); restore the file") from None
         if not isinstance(value, dict):
-            raise RunError(f"{path}: holds no JSON object")
+            raise RunError(f"{path}: holds no JSON object; restore the file")
         return value
 
 

@@ -105,7 +105,7 @@ def examine(
         rows = _rows(place, result)
         result.findings += _unlisted(place, rows)
         for row in rows:
-            if side == "test" or row.behaviors or place.file("annotation", row).exists():
+            if side == "test" or row.behaviors or _is_there(place.file("annotation", row)):
                 listed.append((place, row))
             else:
                 result.unlabelled += 1
@@ -121,6 +121,14 @@ def examine(
             progress(number, len(listed))
     result.findings += duplicates(contents)
     return result
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, or a name that no file can have, which reading will tell of."""
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return True
 
 
 def _rows(place: _Place, result: Examination) -> list[VideoRow]:

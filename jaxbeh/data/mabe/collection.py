@@ -276,10 +276,13 @@ class _Reader:
 
 def _none_left(table: Path, listed: int, used: str, report: ReadingReport) -> str:
     """Why a table gives nothing, from the report."""
+    if not listed:
+        return f"{table}: lists no video; write one line a video under its column names"
     reasons = [
         f"  {finding.what}: {len(finding.videos)} "
         f"({', '.join(finding.videos[:3])}{', …' if len(finding.videos) > 3 else ''})"
         for finding in report.findings()
         if finding.then == LEFT_OUT or finding.what == "videos without labels"
     ]
-    return "\n".join([f"{table}: none of its {listed} videos can be {used}", *reasons])
+    ask = f"What to do about each, says: jaxbeh doctor --data {table.parent}"
+    return "\n".join([f"{table}: none of its {listed} videos can be {used}", *reasons, ask])

@@ -127,7 +127,7 @@ def open_parquet(
                 f"the {kind} holds {_shortened(str(schema.field(name).type))} in column {name!r}; "
                 f"write it as {_WANTED[fits]}",
             )
-    bomb = find_bomb(path, file.metadata, frozenset(columns))
+    bomb = find_bomb(path, frozenset(columns))
     if bomb:
         raise FileError(path, f"the {kind} cannot be read ({bomb}); fetch or write it again")
     if not dictionaries:

@@ -13,8 +13,6 @@ from jaxbeh.vocabulary import Triple
 
 _NEEDED = ("video_id", "lab_id")
 _NUMBERS = ("frames_per_second", "pix_per_cm_approx", "video_width_pix", "video_height_pix")
-LONGEST_ID = 200
-"""Bytes of an id; file systems take 255 in a name, and endings are added."""
 _RESERVED = frozenset(
     ["CON", "PRN", "AUX", "NUL"]
     + [f"{port}{number}" for port in ("COM", "LPT") for number in range(10)]
@@ -77,7 +75,10 @@ def scan_videos(path: Path) -> tuple[list[VideoRow], list[DataError]]:
     (_, header), *body = lines
     for name in _NEEDED:
         if name not in header:
-            raise DataError(f"{path}: has no column {name!r}; its columns are {', '.join(header)}")
+            raise DataError(
+                f"{path}: has no column {name!r}; it needs {' and '.join(_NEEDED)}, "
+                f"and has {_shortened(', '.join(header))}"
+            )
     for name in (*_NEEDED, *_NUMBERS, "behaviors_labeled"):
         if header.count(name) > 1:
             raise DataError(f"{path}: has {header.count(name)} columns {name!r}; keep one")
@@ -155,11 +156,6 @@ def _check_id(text: str, name: str, where: str) -> None:
         raise DataError(
             f"{where}: {name} {_shortened(text)} cannot name a file; leave out slashes, colons, "
             f"quotes, '..' and control characters"
-        )
-    if len(text.encode()) > LONGEST_ID:
-        raise DataError(
-            f"{where}: {name} {_shortened(text)} has {len(text.encode())} bytes; file systems take "
-            f"{LONGEST_ID} with what is added"
         )
     if text.partition(".")[0].strip().upper() in _RESERVED or text.endswith((".", " ")):
         raise DataError(
