@@ -60,6 +60,7 @@ class RunFolder:
         Raises:
             RunError: the folder holds something else, or cannot be written.
         """
+        self._refuse_links()
         settings = self.path / "config.yaml"
         try:
             if self.checkpoints.exists() or self.exists:
@@ -90,8 +91,9 @@ class RunFolder:
         The order of the videos counts too: it is what the run's windows are numbered by.
 
         Raises:
-            RunError: with the differences and the two ways on.
+            RunError: with the differences and the two ways on; or a file of the run is a link.
         """
+        self._refuse_links()
         old, new = self.settings(), _flat(config.model_dump())
         differences = [
             f"  {key}: the run has {old.get(key)!r}, the command says {new.get(key)!r}"
@@ -120,6 +122,21 @@ class RunFolder:
                         f"--run OTHER --init-from {self.path} starts it from this run's weights.",
                     ]
                 )
+            )
+
+    def _refuse_links(self) -> None:
+        """A run from elsewhere must not have anything written, or removed, beyond its folder.
+
+        The folder itself may be a link.
+        """
+        try:
+            links = [path for path in sorted(self.path.iterdir()) if path.is_symlink()]
+        except OSError:  # not there yet, or no folder, which the caller tells of
+            return
+        if links:
+            raise RunError(
+                f"{links[0]}: is a link, through which a run would write beyond its folder; put "
+                f"what it points to in its place, or move the whole folder and link that"
             )
 
     def config(self) -> Config:
@@ -189,17 +206,8 @@ class RunFolder:
         self._write_json("evaluation.json", evaluation)
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """Add an epoch's line to `metrics.jsonl`, on the disk before this returns.
-
-        Raises:
-            RunError: it is a link, by which a run from elsewhere could have any file written.
-        """
-        path = self.path / "metrics.jsonl"
-        if path.is_symlink():
-            raise RunError(
-                f"{path}: is a link to elsewhere; remove it, or put the file in its place"
-            )
-        with path.open("a", encoding="utf-8") as stream:
+        """Add an epoch's line to `metrics.jsonl`, on the disk before this returns."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())

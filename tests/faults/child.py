@@ -36,7 +36,8 @@ SECONDS = 60
 REMEDY = re.compile(
     r"\b(write|fetch|correct|keep|give|name|remove|restore|see|choose|fill|leave|mend|number|quote|"
     r"such as|is written|save|build|needs?|listed once|there (is|are)|must|should|allowed|valid|"
-    r"at (most|least)|what to do)\b"
+    r"at (most|least)|what to do)\b",
+    re.IGNORECASE,
 )
 """A message without any of these words says what is wrong, and not what to do."""
 

@@ -11,6 +11,7 @@ from jaxbeh.data.checks.case import Case
 from jaxbeh.data.checks.duplicates import Content, duplicates
 from jaxbeh.data.checks.events import events_in_time, events_of_mice, overlapping_events
 from jaxbeh.data.checks.missing import missing_keypoints
+from jaxbeh.data.checks.names import formula_names
 from jaxbeh.data.checks.rows import passed_over
 from jaxbeh.data.checks.swaps import identity_swaps
 from jaxbeh.data.checks.teleports import teleports
@@ -33,6 +34,7 @@ CHECKS: tuple[Callable[[Case], list[CheckFinding]], ...] = (
     frame_rate,
     scale,
     whitelist,
+    formula_names,
     events_in_time,
     events_of_mice,
     overlapping_events,

@@ -15,6 +15,7 @@ from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
 from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
+from jaxbeh.regular import require_regular
 from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import Triple
 
@@ -237,6 +238,7 @@ class _Reader:
     def _cached(self, path: Path, folder: Path) -> _Read:
         cache = TrackingCache(folder)
         try:
+            require_regular(path)
             key = cache.key(path)
         except OSError:
             return _Read(*read_tracking(path))  # which says what is wrong with the file
@@ -284,5 +286,5 @@ def _none_left(table: Path, listed: int, used: str, report: ReadingReport) -> st
         for finding in report.findings()
         if finding.then == LEFT_OUT or finding.what == "videos without labels"
     ]
-    ask = f"What to do about each, says: jaxbeh doctor --data {table.parent}"
+    ask = f"What to do about each is said by: jaxbeh doctor --data {table.parent}"
     return "\n".join([f"{table}: none of its {listed} videos can be {used}", *reasons, ask])

@@ -147,7 +147,7 @@ def _read_row(header: Sequence[str], line: Sequence[str], where: str) -> VideoRo
 
 def _check_id(text: str, name: str, where: str) -> None:
     if not text.strip():
-        raise DataError(f"{where}: {name} is empty; it names the video's files")
+        raise DataError(f"{where}: {name} is empty; fill it in: it names the video's files")
     if (
         any(char in '/\\:"' or not char.isprintable() for char in text)
         or ".." in text

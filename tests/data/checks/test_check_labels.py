@@ -7,6 +7,7 @@ from cases import case, mice
 
 from jaxbeh.data.checks.duplicates import Content, duplicates
 from jaxbeh.data.checks.events import events_in_time, events_of_mice, overlapping_events
+from jaxbeh.data.checks.names import formula_names
 from jaxbeh.data.checks.rows import passed_over
 from jaxbeh.data.checks.whitelist import whitelist
 from jaxbeh.finding import Severity
@@ -112,6 +113,21 @@ def test_an_odd_list(behaviors, expected):
 
 def test_a_test_video_needs_no_list():
     assert whitelist(case(events=None, behaviors=None)) == []
+
+
+@pytest.mark.parametrize("action", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_names_that_a_spreadsheet_takes_for_formulas(action):
+    listed = json.dumps([SNIFF, f"mouse1,self,{action}"])
+    (found,) = formula_names(case(behaviors=listed))
+    assert (found.check, found.count, found.severity) == ("formula-names", 1, Severity.WARNING)
+    assert repr(action) in found.what
+    (found,) = formula_names(case(events=[(f"mouse1,self,{action}", 0, 9)]))
+    assert found.count == 1
+
+
+def test_other_names_are_none():
+    assert formula_names(case(events=[(SNIFF, 0, 9)], behaviors=json.dumps([ATTACK]))) == []
+    assert formula_names(case(behaviors="no list")) == []
 
 
 # Rows and content
