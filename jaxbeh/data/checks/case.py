@@ -12,6 +12,9 @@ from jaxbeh.data.mabe.videos import VideoRow
 from jaxbeh.data.recording import Tracking
 from jaxbeh.finding import CheckFinding, Severity
 
+BODY_LENGTH_CM = 9.0
+"""Centimetres from nose to tail base of an adult house mouse, the default of
+`data.assumed_body_length_cm`."""
 _BLOCK = 1 << 14
 """Frames looked at a time, so that a recording of hours needs little memory."""
 
@@ -52,6 +55,17 @@ class Case:
     body_length: float | None
     nose_to_tail: bool
     pixels_per_cm: float | None
+
+    @property
+    def mouse_length(self) -> float | None:
+        """What movements are compared with, in the tracking's units; `None` without any scale.
+
+        Two ears are no body: where nose and tail base are not tracked, and the table has a scale,
+        it is `BODY_LENGTH_CM` by that scale.
+        """
+        if self.nose_to_tail or self.row.pixels_per_cm is None:
+            return self.body_length
+        return BODY_LENGTH_CM * self.row.pixels_per_cm
 
     def blocks(self, before: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """The video's pixels in blocks, each with some frames of the block before it.

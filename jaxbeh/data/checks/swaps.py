@@ -25,14 +25,15 @@ def identity_swaps(case: Case) -> list[CheckFinding]:
     by the way they point. A mouse that runs to the other's place is no swap, unless the other is
     at that moment where it came from.
     """
-    if case.pixels_per_cm is None or case.body_length is None:
+    length = case.mouse_length
+    if length is None:
         return []
     reach = max(1, round(LONGEST_GAP_S * case.fps))
     found: set[int] = set()
     for first, pixels in case.blocks(before=reach):
         fresh = first + reach if first else 0
         for one, other in itertools.combinations(range(pixels.shape[1]), 2):
-            swapped = first + swapped_at(pixels[:, one], pixels[:, other], case.body_length, reach)
+            swapped = first + swapped_at(pixels[:, one], pixels[:, other], length, reach)
             found.update(index for index in swapped.tolist() if index >= fresh)
     if not found:
         return []

@@ -43,8 +43,8 @@ def teleports(case: Case) -> list[CheckFinding]:
         far = seen & (distance > limit)
         both = np.count_nonzero(seen, axis=2) >= min(2, keypoints)
         whole = both & (far == seen).all(axis=2)
-        if case.body_length is not None:
-            whole &= ~_swapped(pixels, case.body_length)
+        if case.mouse_length is not None:
+            whole &= ~_swapped(pixels, case.mouse_length)
         steps += np.count_nonzero(both, axis=0)
         leaps += np.count_nonzero(whole, axis=0)
         jumped += (first + 1 + np.flatnonzero(whole.any(axis=1))).tolist()

@@ -74,6 +74,14 @@ def test_no_table_at_all(tmp_path):
     assert result.findings[0].file == str(tmp_path / "train.csv")
 
 
+def test_a_folder_to_predict_on_needs_no_train_csv(tmp_path):
+    root = write_folder(tmp_path, IN_ORDER, IN_ORDER)
+    (root / "train.csv").unlink()
+    result = look(root)
+    assert result.findings == []
+    assert result.videos == 3
+
+
 def test_test_videos_are_compared_with_those_trained_on(tmp_path):
     test = dataclasses.replace(IN_ORDER[1], video_id="77")
     result = look(write_folder(tmp_path, IN_ORDER, [test]))

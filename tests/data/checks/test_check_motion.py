@@ -89,10 +89,20 @@ def test_a_mouse_that_runs_to_the_others_place_is_no_swap():
     assert identity_swaps(case(seen)) == []
 
 
+def test_ears_alone_that_cross_by_a_head_are_no_swap():
+    """They are 2 cm apart, which is no body length: a centimetre is no leap."""
+    ears = mice(count=1)[:, :, :2]
+    crossing = np.concatenate([ears, np.add(ears, [1.5, 0])], axis=1)
+    keypoints = ["ear_left", "ear_right"]
+    assert identity_swaps(case(exchange(crossing, 300), keypoints=keypoints)) == []
+    apart = np.concatenate([ears, np.add(ears, [15, 0])], axis=1)
+    assert len(identity_swaps(case(exchange(apart, 300), keypoints=keypoints))) == 1
+
+
 def test_without_any_length_nothing_is_said():
-    alone = case(mice()[:, :, :1], keypoints=["nose"])
+    alone = case(mice()[:, :, :1], keypoints=["nose"], scale=None)
     assert identity_swaps(alone) == []
-    assert teleports(case(mice()[:, :, :1], keypoints=["nose"], scale=None)) == []
+    assert teleports(alone) == []
 
 
 # Teleports
