@@ -269,7 +269,9 @@ def _plain(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.DataF
                 f"needs {', '.join(columns)}, each once"
             )
     if table.empty:
-        raise DataError(f"{name}: the table has no rows; nothing can be scored")
+        raise DataError(
+            f"{name}: the table has no rows; write at least one, or nothing can be scored"
+        )
     plain = table[list(columns)].reset_index(drop=True)
     for column in ("start_frame", "stop_frame"):
         plain[column] = _frame_numbers(plain[column], name)
