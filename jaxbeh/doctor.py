@@ -161,7 +161,9 @@ def _print_findings(
             markup=False,
         )
     counts = _counts(findings)
-    out.print(", ".join(f"{count:,} {name}s" for name, count in counts.items()))
+    out.print(
+        ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
+    )
 
 
 def _counts(findings: "list[CheckFinding]") -> dict[str, int]:

@@ -43,7 +43,7 @@ def test_a_collection_in_order_and_one_with_errors(python, tmp_path):
     tracking_path(root, VIDEOS[3]).write_bytes(b"no parquet")
     done = run(python, "--data", root)
     assert (done.returncode, done.stderr) == (1, "")
-    assert "1 errors" in done.stdout
+    assert "1 error," in done.stdout
     shown = " ".join(done.stdout.replace("│", " ").split())
     assert "train_tracking/Lab/" in shown
     assert "fetch or write the file" in shown
