@@ -9,6 +9,7 @@ import typer
 from jaxbeh import __version__
 from jaxbeh.compare import compare
 from jaxbeh.console import err, out
+from jaxbeh.doctor import doctor
 from jaxbeh.errors import JaxbehError
 from jaxbeh.evaluate import evaluate
 from jaxbeh.score import score
@@ -61,4 +62,4 @@ def run_command(command: Callable[..., None]) -> None:
 
 def main() -> None:
     """Run `jaxbeh COMMAND …`."""
-    _call(_application([train, evaluate, synthesize, score, compare]))
+    _call(_application([train, evaluate, synthesize, score, compare, doctor]))

@@ -1,5 +1,6 @@
 """What the commands share: the user's cache, opening a collection by way of it, and telling."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,17 @@ def cache_folder() -> Path:
     return user_cache_path("jaxbeh", appauthor=False)
 
 
+def programs_folder() -> Path:
+    """Where JAX keeps compiled programs: the folder it was told, or one in the user's cache."""
+    return Path(os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder() / "programs")
+
+
 def keep_programs() -> None:
     """Have JAX keep compiled programs in the user's cache, unless it was told a folder already."""
     import jax
 
     if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]  # made at run time
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "programs"))
+        jax.config.update("jax_compilation_cache_dir", str(programs_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 

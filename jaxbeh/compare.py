@@ -42,6 +42,8 @@ def _figures(folders: "list[RunFolder]") -> dict[str, list[str]]:
 def _outcome(folder: "RunFolder") -> dict[str, str]:
     from statistics import median
 
+    from jaxbeh.errors import RunError
+
     record, lines = folder.record(), folder.metrics()
     devices = record.get("devices", {})
     made = {
@@ -51,6 +53,13 @@ def _outcome(folder: "RunFolder") -> dict[str, str]:
     if not lines:
         blank = ("best macro-F1", "in epoch", "epochs", "minutes", "windows/s")
         return dict.fromkeys(blank, "–") | made
+    for line in lines:
+        for key in ("val_macro_f1", "seconds"):
+            if not isinstance(line.get(key), int | float) or (key == "seconds" and line[key] <= 0):
+                raise RunError(
+                    f"{folder.path / 'metrics.jsonl'}: epoch {line['epoch']} has no number {key}; "
+                    f"restore the file"
+                )
     best = max(lines, key=lambda line: line["val_macro_f1"])
     seconds = [line["seconds"] for line in lines]
     return {

@@ -1,7 +1,9 @@
 """Settings from YAML and back: recipes by name, files with a `base`, dotted overrides."""
 
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -10,11 +12,41 @@ import yaml
 from pydantic import ValidationError
 
 from jaxbeh.errors import SettingsError
+from jaxbeh.regular import read_text
 from jaxbeh.settings import Block, Config
+
+MOST_VALUES, MOST_BYTES = 20_000, 1 << 20
+"""Of a YAML file, repetitions by `*name` counted each time; a recipe has some 100 in 3 kB."""
+
+_FAULTS = (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError)
+"""What PyYAML raises for what it cannot read; the last three for odd tags, such as `!!bool x`."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML where `4e-4` is a number (as in YAML 1.2) and a key given twice is an error."""
+    """Safe YAML where `4e-4` is a number (as in YAML 1.2) and a key given twice is an error.
+
+    Nine lists of nine references to each other are some hundred letters and a billion values: what
+    has too many, or holds itself, is refused before it is built.
+    """
+
+    composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.composed += 1
+        self._refuse_many(self.composed)
+        return super().compose_node(parent, index)
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            self._refuse_many(_values(node, {}))
+        return node
+
+    def _refuse_many(self, count: float) -> None:
+        if count > MOST_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"there are more than {MOST_VALUES:,} values, or one holds itself"
+            )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [
@@ -22,12 +54,26 @@ class _Loader(yaml.SafeLoader):
             for key, _ in node.value
             if key.tag != "tag:yaml.org,2002:merge"
         ]
-        for key in keys:
-            if keys.count(key) > 1:
+        # What cannot be a key is left for PyYAML to refuse, with its line.
+        for key, count in Counter(key for key in keys if isinstance(key, Hashable)).items():
+            if count > 1:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is given twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node stands for, references followed; endless if it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        elif isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -73,7 +119,7 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
             raise SettingsError(f"--set {override}: write key=value, as in training.epochs=2")
         try:
             value = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader of our own
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        except _FAULTS as error:
             raise SettingsError(f"--set {override}: not a YAML value: {error}") from None
         for part in reversed(key.strip().split(".")):
             value = {part: value}
@@ -100,10 +146,11 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path in seen:
         raise SettingsError(f"{path}: its base leads back to itself: {' → '.join(map(str, seen))}")
     try:
-        values = yaml.load(path.read_text("utf-8"), Loader=_Loader)  # noqa: S506  # safe, see above
+        text = read_text(path, most=MOST_BYTES)
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader of our own
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); write it as UTF-8 text") from None
+    except _FAULTS as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{path}: holds no settings; write `key: value` lines")
@@ -112,7 +159,11 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return values
     if not isinstance(base, str):
         raise SettingsError(f"{path}: base is {base!r}; write a recipe's name or a path")
-    return _overlay(_resolve(_find(base, relative_to=path.parent), (*seen, path)), values)
+    try:
+        found = _find(base, relative_to=path.parent)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: base: {error}") from None
+    return _overlay(_resolve(found, (*seen, path)), values)
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,6 @@ def evaluate(
     from jaxbeh.collection import cache_folder, keep_programs, reading
     from jaxbeh.data.mabe import read_labelled, read_test
     from jaxbeh.errors import DataError, RunError
-    from jaxbeh.inference.scene_bouts import ActionFrequencies
     from jaxbeh.training.dataset import class_map
     from jaxbeh.training.run_folder import RunFolder
 
@@ -63,7 +62,7 @@ def evaluate(
         raise RunError(f"{root}, which {run} was trained on, is gone; name a folder with --data")
     predictor = _load(folder, config)
     classes = class_map(config)
-    frequencies = ActionFrequencies.from_json(folder.actions())
+    frequencies = _frequencies(folder)
     with reading() as report:
         cache = cache_folder() / "tracking"
         labelled: Sequence[Recording] = ()
@@ -124,6 +123,17 @@ def _load(folder: "RunFolder", config: "Config") -> "Predictor":
     return Predictor.restore(
         Recipe.from_config(config), folder.slots(), restored.leaves, folder.checkpoints
     )
+
+
+def _frequencies(folder: "RunFolder") -> "ActionFrequencies":
+    """What the training videos showed, by lab."""
+    from jaxbeh.errors import DataError, RunError
+    from jaxbeh.inference.scene_bouts import ActionFrequencies
+
+    try:
+        return ActionFrequencies.from_json(folder.actions())
+    except DataError as error:
+        raise RunError(f"{folder.path / 'actions.json'}: {error}") from None
 
 
 def _usable(

@@ -27,10 +27,14 @@ def score(
 
     Rows that the rules pass over are counted below the tables.
     """
+    from jaxbeh.errors import DataError
     from jaxbeh.metrics.mabe import mean_of_means, score_table, unscored_rows
 
     truth, rows = _read(solution), _read(submission)
-    scores = score_table(truth, rows)
+    try:
+        scores = score_table(truth, rows)
+    except DataError as error:
+        raise DataError(f"{error}\n(solution: {solution}, submission: {submission})") from None
     print_table(
         "F-score by lab and action, counts in frames",
         ("lab", "action", "F", "hits", "false", "missed"),
@@ -66,8 +70,10 @@ def _read(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     from jaxbeh.errors import DataError
+    from jaxbeh.regular import require_regular
 
     try:
+        require_regular(path)
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None
         )
@@ -76,9 +82,11 @@ def _read(path: Path) -> "pd.DataFrame":
             f"{path}: cannot be read ({error.strerror or error}); give a CSV file"
         ) from None
     except ValueError as error:  # pandas' parser errors and undecodable text are of this kind
-        raise DataError(f"{path}: not a CSV table: {error}") from None
+        raise DataError(f"{path}: not a CSV table: {error}; write it again") from None
     if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(f"{path}: its rows have more cells than its first line has names")
+        raise DataError(
+            f"{path}: its rows have more cells than its first line has names; name every column"
+        )
     return table
 
 

@@ -175,7 +175,9 @@ class SlotTable:
             or not isinstance(aliases, dict)
             or not all(isinstance(item, str) for pair in aliases.items() for item in pair)
         ):
-            raise DataError(f"not a slot table of {len(KEYPOINT_SLOTS)} names and their aliases")
+            raise DataError(
+                f"not a slot table of {len(KEYPOINT_SLOTS)} names and their aliases; restore it"
+            )
         return cls(tuple(names), aliases)
 
 

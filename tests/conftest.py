@@ -35,6 +35,18 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.load_profile("ci" if "CI" in os.environ else "here")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--long", action="store_true", help="the long forms of tests that have one; see docs/"
+    )
+
+
+@pytest.fixture(scope="session")
+def long(request):
+    """Whether the long forms are wanted."""
+    return request.config.getoption("--long")
+
+
 def pytest_unconfigure():
     if _CACHE is not None:
         _CACHE.cleanup()

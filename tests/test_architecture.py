@@ -52,16 +52,19 @@ COMMANDS = {
     if module.count(".") == 1 and module != "jaxbeh.cli" and "main" in top_level_functions(tree)
 }
 
-BASE = {"errors", "settings", "vocabulary"}
+BASE = {"errors", "finding", "regular", "settings", "vocabulary"}
 LEARNING = BASE | {"config", "data", "features", "models", "metrics"}
-ALL = LEARNING | {"console", "training", "inference", "provenance", "collection"}
+ALL = LEARNING | {"console", "training", "inference", "provenance", "collection", "machine"}
 MAY_IMPORT = {
     "": set(),
     "errors": set(),
+    "finding": set(),
+    "regular": set(),
+    "machine": {"finding"},
     "console": set(),
     "provenance": set(),
     "settings": set(),
-    "config": {"errors", "settings"},
+    "config": {"errors", "regular", "settings"},
     "vocabulary": {"errors"},
     "data": BASE,
     "features": BASE,

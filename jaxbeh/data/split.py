@@ -10,6 +10,7 @@ from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import UNKNOWN, scene_labels
 from jaxbeh.errors import DataError
+from jaxbeh.regular import read_text
 from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import ClassMap
 
@@ -138,7 +139,7 @@ def _from_file(
 
 def _read_split(path: Path) -> tuple[set[str], set[str]]:
     try:
-        content: object = json.loads(path.read_text("utf-8-sig"))
+        content: object = json.loads(read_text(path, "utf-8-sig"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); see data.split_file") from None
     except (ValueError, RecursionError) as error:

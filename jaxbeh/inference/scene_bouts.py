@@ -94,9 +94,11 @@ class ActionFrequencies:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"action frequencies are not JSON: {error}") from None
+            raise DataError(f"action frequencies are not JSON: {error}; restore the file") from None
         if not isinstance(value, dict):
-            raise DataError(f"action frequencies are lab → list; this is {str(value)[:80]}")
+            raise DataError(
+                f"action frequencies are lab → list; this is {str(value)[:80]}; restore the file"
+            )
         labs: dict[str, dict[Triple, int]] = {}
         for lab, entries in value.items():
             frames = labs.setdefault(lab, {})

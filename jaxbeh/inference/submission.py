@@ -122,7 +122,8 @@ def write_submission(table: pd.DataFrame, path: Path, recordings: Sequence[Recor
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
+            temporary.unlink(missing_ok=True)
+            with temporary.open("x", encoding="utf-8", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

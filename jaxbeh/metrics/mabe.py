@@ -269,7 +269,9 @@ def _plain(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.DataF
                 f"needs {', '.join(columns)}, each once"
             )
     if table.empty:
-        raise DataError(f"{name}: the table has no rows; nothing can be scored")
+        raise DataError(
+            f"{name}: the table has no rows; write at least one, or nothing can be scored"
+        )
     plain = table[list(columns)].reset_index(drop=True)
     for column in ("start_frame", "stop_frame"):
         plain[column] = _frame_numbers(plain[column], name)
@@ -278,7 +280,7 @@ def _plain(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> pd.DataF
         row = int(late.to_numpy().argmax())
         raise DataError(
             f"{name} row {row}: start_frame {plain['start_frame'].iloc[row]} is after stop_frame "
-            f"{plain['stop_frame'].iloc[row]}; a bout is start … stop − 1"
+            f"{plain['stop_frame'].iloc[row]}; write a bout as start … stop − 1"
         )
     for column in plain.columns.difference(["start_frame", "stop_frame", "behaviors_labeled"]):
         plain[column] = _text(plain[column], name)

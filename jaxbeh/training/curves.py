@@ -36,4 +36,9 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
     rates.set_xlabel("epoch")
     for axes in (losses, scores):
         axes.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
+    # Beside it first: a link of that name is replaced, and what it points to left as it is.
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as stream:
+        figure.savefig(stream, dpi=120, format="png")
+    temporary.replace(path)

@@ -9,8 +9,22 @@ from typing import Any
 
 from jaxbeh.config import load_config, to_yaml
 from jaxbeh.errors import DataError, RunError
+from jaxbeh.regular import read_text
 from jaxbeh.settings import Config
 from jaxbeh.vocabulary import SlotTable
+
+_RECORD: dict[str, type] = {
+    "data": str,
+    "data_hash": str,
+    "init_from": str,
+    "parameters": int,
+    "windows": int,
+    "packages": dict,
+    "devices": dict,
+    "train_content": list,
+    "validation_content": list,
+}
+"""What is used of `run.json`; the lists are of texts."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,7 @@ class RunFolder:
         Raises:
             RunError: the folder holds something else, or cannot be written.
         """
+        self._refuse_links()
         settings = self.path / "config.yaml"
         try:
             if self.checkpoints.exists() or self.exists:
@@ -76,8 +91,9 @@ class RunFolder:
         The order of the videos counts too: it is what the run's windows are numbered by.
 
         Raises:
-            RunError: with the differences and the two ways on.
+            RunError: with the differences and the two ways on; or a file of the run is a link.
         """
+        self._refuse_links()
         old, new = self.settings(), _flat(config.model_dump())
         differences = [
             f"  {key}: the run has {old.get(key)!r}, the command says {new.get(key)!r}"
@@ -108,6 +124,21 @@ class RunFolder:
                 )
             )
 
+    def _refuse_links(self) -> None:
+        """A run from elsewhere must not have anything written, or removed, beyond its folder.
+
+        The folder itself may be a link.
+        """
+        try:
+            links = [path for path in sorted(self.path.iterdir()) if path.is_symlink()]
+        except OSError:  # not there yet, or no folder, which the caller tells of
+            return
+        if links:
+            raise RunError(
+                f"{links[0]}: is a link, through which a run would write beyond its folder; put "
+                f"what it points to in its place, or move the whole folder and link that"
+            )
+
     def config(self) -> Config:
         """The resolved settings.
 
@@ -136,20 +167,39 @@ class RunFolder:
         """Video ids of `train` and `validation`."""
         split = self._read_json("split.json")
         for side in ("train", "validation"):
-            if not isinstance(split.get(side), list):
-                raise RunError(f"{self.path / 'split.json'}: has no list {side!r}")
+            ids = split.get(side)
+            if not isinstance(ids, list) or not all(isinstance(video, str) for video in ids):
+                raise RunError(
+                    f"{self.path / 'split.json'}: has no list of texts {side!r}; restore the file"
+                )
         return split
 
     def actions(self) -> str:
         """How often each triple was annotated in training, by lab, as JSON."""
         try:
-            return (self.path / "actions.json").read_text("utf-8")
+            return read_text(self.path / "actions.json")
         except (OSError, ValueError) as error:
-            raise RunError(f"{self.path / 'actions.json'}: cannot be read ({error})") from None
+            raise RunError(
+                f"{self.path / 'actions.json'}: cannot be read ({error}); restore it"
+            ) from None
 
     def record(self) -> dict[str, Any]:
-        """Versions, devices, parameters, data hash: `run.json`."""
-        return self._read_json("run.json")
+        """Versions, devices, parameters, data hash: `run.json`.
+
+        Raises:
+            RunError: it cannot be read, or what is used of it is of another kind.
+        """
+        record = self._read_json("run.json")
+        for key, kind in _RECORD.items():
+            value = record.get(key)
+            texts = not isinstance(value, list) or all(isinstance(item, str) for item in value)
+            if value is not None and (type(value) is not kind or not texts):
+                shown = str(value)
+                raise RunError(
+                    f"{self.path / 'run.json'}: {key} is {shown[:80]!r}, which no run writes; "
+                    f"restore the file"
+                )
+        return record
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Write `evaluation.json`."""
@@ -168,7 +218,9 @@ class RunFolder:
         kept = b"".join(raw for raw, line in self._lines() if line["epoch"] <= epoch)
         if not path.is_file() or kept != path.read_bytes():
             temporary = path.with_suffix(".partial")
-            temporary.write_bytes(kept)
+            temporary.unlink(missing_ok=True)
+            with temporary.open("xb") as stream:
+                stream.write(kept)
             temporary.replace(path)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -180,7 +232,7 @@ class RunFolder:
         for raw in path.read_bytes().splitlines(keepends=True) if path.is_file() else ():
             try:
                 line = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return  # a kill in the middle of a line; nothing after it counts
             whole = isinstance(line, dict) and raw.endswith(b"\n")
             if not whole or not isinstance(line.get("epoch"), int):
@@ -189,7 +241,10 @@ class RunFolder:
 
     def _write(self, name: str, text: str) -> None:
         temporary = self.path / f"{name}.partial"
-        temporary.write_text(text, encoding="utf-8")
+        temporary.unlink(missing_ok=True)
+        # A file of its own: a link of that name, in a run from elsewhere, is not written through.
+        with temporary.open("x", encoding="utf-8") as stream:
+            stream.write(text)
         temporary.replace(self.path / name)
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
@@ -198,11 +253,11 @@ class RunFolder:
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            value = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); is {self.path} a run?") from None
+            value = json.loads(read_text(path))
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); restore the file") from None
         if not isinstance(value, dict):
-            raise RunError(f"{path}: holds no JSON object")
+            raise RunError(f"{path}: holds no JSON object; restore the file")
         return value
 
 

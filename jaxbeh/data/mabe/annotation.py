@@ -4,11 +4,19 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxbeh.data.mabe.parquet import explained, is_integer, is_text, open_parquet
+from jaxbeh.data.mabe.parquet import (
+    BATCH_ROWS,
+    FileError,
+    explained,
+    is_integer,
+    is_text,
+    open_parquet,
+)
 from jaxbeh.data.recording import Events
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.settings import EventScale
@@ -22,6 +30,8 @@ _COLUMNS = {
     "start_frame": is_integer,
     "stop_frame": is_integer,
 }
+MOST_EVENTS = 1_000_000
+"""Of one video; all of the challenge's have some 84,000 together."""
 _FARTHEST = 2**40
 """Frames; an event's ends are brought within it, so that arithmetic on them cannot overflow."""
 _SAME_FPS = 0.01
@@ -55,8 +65,17 @@ def read_annotation(path: Path) -> Annotation:
         FileError: it is damaged, or lacks a column or has one of another type.
     """
     with explained(path, _KIND), open_parquet(path, _KIND, _COLUMNS) as file:
-        table = file.read(columns=list(_COLUMNS), use_threads=False)
-        columns = [table.column(name).to_pylist() for name in _COLUMNS]
+        # In batches: the number of rows that a footer claims is what a whole read makes room for.
+        columns: list[list[Any]] = [[] for _ in _COLUMNS]
+        for batch in file.iter_batches(BATCH_ROWS, columns=list(_COLUMNS), use_threads=False):
+            for values, name in zip(columns, _COLUMNS, strict=True):
+                values += batch.column(name).to_pylist()
+            if len(columns[0]) > MOST_EVENTS:
+                raise FileError(
+                    path,
+                    f"the annotation file has more than {MOST_EVENTS:,} events, which no person "
+                    f"made in one video; write it again",
+                )
     triples, spans, incomplete, strangers = [], [], 0, 0
     triple_of = functools.cache(Triple.of_ids)  # there are few, in many events
     for agent, target, action, start, stop in zip(*columns, strict=True):

@@ -18,6 +18,7 @@ from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
 from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
+from jaxbeh.regular import require_regular
 from jaxbeh.settings import DataSettings
 from jaxbeh.vocabulary import Triple
 
@@ -257,6 +258,7 @@ class _Reader:
     def _cached(self, path: Path, folder: Path) -> Read:
         cache = TrackingCache(folder)
         try:
+            require_regular(path)
             key = cache.key(path)
         except OSError:
             return Read(*self._fresh(path))  # which says what is wrong with the file
@@ -295,10 +297,13 @@ class _Reader:
 
 def _none_left(table: Path, listed: int, used: str, report: ReadingReport) -> str:
     """Why a table gives nothing, from the report."""
+    if not listed:
+        return f"{table}: lists no video; write one line a video under its column names"
     reasons = [
         f"  {finding.what}: {len(finding.videos)} "
         f"({', '.join(finding.videos[:3])}{', …' if len(finding.videos) > 3 else ''})"
         for finding in report.findings()
         if finding.then == LEFT_OUT or finding.what == "videos without labels"
     ]
-    return "\n".join([f"{table}: none of its {listed} videos can be {used}", *reasons])
+    ask = f"What to do about each is said by: jaxbeh doctor --data {table.parent}"
+    return "\n".join([f"{table}: none of its {listed} videos can be {used}", *reasons, ask])

@@ -46,7 +46,7 @@ class PointGrid:
         self.first_frame, self._last_frame = frames or (0, -1)
         if self.first_frame < 0:
             raise FileError(
-                path, f"video_frame {self.first_frame} is negative; frames count from 0"
+                path, f"video_frame {self.first_frame} is negative; number the frames from 0"
             )
         self.first_mouse = 1
         self.keypoints: list[str] = []

@@ -8,7 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jaxbeh.data.mabe.pages import find_bomb
 from jaxbeh.errors import DataError
+from jaxbeh.regular import require_regular
 
 BATCH_ROWS = 1 << 17
 """Rows decoded at a time: large enough to be quick, small enough to stay in the cache."""
@@ -50,6 +52,18 @@ _WANTED: Mapping[Callable[[Any], bool], str] = {
     is_integer: "integers",
     is_real: "float32 or float64",
 }
+
+ROWS_PER_BYTE, SPARE_ROWS = 64, 10_000_000
+
+_LIMITS: Mapping[str, Any] = {
+    "page_checksum_verification": True,
+    "thrift_string_size_limit": 16 << 20,
+    "thrift_container_size_limit": 1 << 16,
+}
+"""Checksums, where a file has them; the longest text and list in its footer, for which the library
+makes room before they are there. A list has an entry a column or row group."""
+_LONGEST = 300
+"""Letters of a file's own words in a message."""
 
 Columns = Mapping[str, Callable[[Any], bool]]
 """A file's columns and what each must be: `is_text`, `is_integer` or `is_real`."""
@@ -94,7 +108,8 @@ def open_parquet(
         FileError: a column is missing, there twice, or of another type (where there are rows: an
             empty table's columns have the type that its writer happened to give them).
     """
-    file = pq.ParquetFile(path, page_checksum_verification=True)
+    require_regular(path)
+    file = pq.ParquetFile(path, **_LIMITS)
     schema = file.schema_arrow
     for name, fits in columns.items():
         found = schema.get_all_field_indices(name)
@@ -102,17 +117,32 @@ def open_parquet(
             raise FileError(
                 path,
                 f"the {kind} has no column {name!r}; it needs {', '.join(columns)} and has "
-                f"{', '.join(schema.names) or 'none'}",
+                f"{_shortened(', '.join(schema.names)) or 'none'}",
             )
         if len(found) > 1:
             raise FileError(path, f"the {kind} has {len(found)} columns {name!r}; keep one")
         if file.metadata.num_rows and not fits(schema.field(name).type):
             raise FileError(
                 path,
-                f"the {kind} holds {schema.field(name).type} in column {name!r}; "
+                f"the {kind} holds {_shortened(str(schema.field(name).type))} in column {name!r}; "
                 f"write it as {_WANTED[fits]}",
             )
+    bomb = find_bomb(path, frozenset(columns))
+    if bomb:
+        raise FileError(path, f"the {kind} cannot be read ({bomb}); fetch or write it again")
     if not dictionaries:
         return file
     file.close()
-    return pq.ParquetFile(path, read_dictionary=list(dictionaries), page_checksum_verification=True)
+    return pq.ParquetFile(path, read_dictionary=list(dictionaries), **_LIMITS)
+
+
+def most_rows(path: Path) -> int:
+    """How many rows a file of this size may have: 64 a byte, and 10 million.
+
+    A page of a few bytes may repeat one row a billion times. Real ones take a byte or more each.
+    """
+    return ROWS_PER_BYTE * path.stat().st_size + SPARE_ROWS
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

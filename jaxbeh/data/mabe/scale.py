@@ -28,22 +28,37 @@ def pixels_per_cm(
     """
     if row.pixels_per_cm is not None:
         return row.pixels_per_cm
-    names = [settings.aliases.get(name, name) for name in tracking.keypoints]
     assumed = settings.assumed_body_length_cm
-    then = f"taken as {assumed:g} cm long (data.assumed_body_length_cm)"
-    length, what = None, "no pixels per centimetre: nose to tail base"
-    if "nose" in names and "tail_base" in names:
-        length = _length(tracking, [names.index("nose"), names.index("tail_base")])
-    if not length:
-        length = _length(tracking, list(range(len(names))))
-        what = "no pixels per centimetre: the longest distance between two keypoints of a mouse"
-    if not length:
+    length, nose_to_tail = body_length(tracking, settings)
+    if length is None:
         raise DataError(
             "no pixels per centimetre, and no mouse has two keypoints at once to measure it by; "
             "fill pix_per_cm_approx in the table of videos"
         )
-    report.add(what, then, row.video_id)
+    measured = (
+        "nose to tail base"
+        if nose_to_tail
+        else "the longest distance between two keypoints of a mouse"
+    )
+    report.add(
+        f"no pixels per centimetre: {measured}",
+        f"taken as {assumed:g} cm long (data.assumed_body_length_cm)",
+        row.video_id,
+    )
     return length / assumed
+
+
+def body_length(tracking: Tracking, settings: DataSettings) -> tuple[float | None, bool]:
+    """How long the animals are, in the tracking's units, and whether from nose to tail base.
+
+    `None` where no mouse ever has two keypoints at once, or they always coincide.
+    """
+    names = [settings.aliases.get(name, name) for name in tracking.keypoints]
+    if "nose" in names and "tail_base" in names:
+        length = _length(tracking, [names.index("nose"), names.index("tail_base")])
+        if length:
+            return length, True
+    return _length(tracking, list(range(len(names)))) or None, False
 
 
 def _length(tracking: Tracking, keypoints: list[int]) -> float | None:

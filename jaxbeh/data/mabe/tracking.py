@@ -17,6 +17,7 @@ from jaxbeh.data.mabe.parquet import (
     is_integer,
     is_real,
     is_text,
+    most_rows,
     open_parquet,
 )
 from jaxbeh.data.mabe.quantise import quantise
@@ -83,17 +84,17 @@ def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
     """Put all rows into a grid; how many could not be placed, had no position or came again."""
     placed = unplaced = missing = 0
     with open_parquet(path, _KIND, _COLUMNS, dictionaries=["bodypart"]) as file:
-        total = file.metadata.num_rows
+        frames, total = _frames(file, path)
         if not total:
             raise FileError(path, "the tracking file has no rows")
         kinds = [file.schema_arrow.field(axis).type.to_pandas_dtype() for axis in ("x", "y")]
-        grid = PointGrid(path, _frames(file), total, np.result_type(*kinds))
+        grid = PointGrid(path, frames, total, np.result_type(*kinds))
         for batch in file.iter_batches(BATCH_ROWS, columns=list(_COLUMNS)):
             kept = _with_ids(batch)
             unplaced += batch.num_rows - kept.num_rows
             if not kept.num_rows:
                 continue
-            frames, mice, x, y = (
+            numbers, mice, x, y = (
                 _numbers(kept.column(name)) for name in ("video_frame", "mouse_id", "x", "y")
             )
             part = kept.column("bodypart")
@@ -103,7 +104,7 @@ def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
                 lost = ~(_in_range(x) & _in_range(y))
                 missing += int(np.count_nonzero(lost))
                 x, y = np.where(lost, np.inf, x), np.where(lost, np.inf, y)
-            grid.place(frames, mice, _numbers(part.indices), names, x, y)
+            grid.place(numbers, mice, _numbers(part.indices), names, x, y)
             placed += kept.num_rows
     filled = int(np.count_nonzero(~np.isnan(grid.xy[0])))
     if missing:
@@ -111,19 +112,27 @@ def _scatter(path: Path) -> tuple[PointGrid, dict[str, int]]:
     return grid, {"unplaced": unplaced, "missing": missing, "repeated": placed - filled}
 
 
-def _frames(file: Any) -> tuple[int, int] | None:
-    """First and last frame, by a look through their column alone; `None` if all are null.
+def _frames(file: Any, path: Path) -> tuple[tuple[int, int] | None, int]:
+    """First and last frame, `None` if all are null, and the rows, by a look through one column.
 
-    The footer's statistics would say so at once, but pyarrow ends the process when it is asked for
-    the statistics of a damaged file.
+    The footer would say both at once, but it may claim any number of rows, and pyarrow ends the
+    process when it is asked for the statistics of a damaged file.
     """
     limits: list[int] = []
+    rows, most = 0, most_rows(path)
     for batch in file.iter_batches(BATCH_ROWS, columns=["video_frame"]):
+        rows += batch.num_rows
+        if rows > most:
+            raise FileError(
+                path,
+                f"the tracking file has more than {most:,} rows, which no tracking packs into "
+                f"{path.stat().st_size:,} bytes; write it again",
+            )
         column = batch.column(0).drop_null()
         if len(column):
             values = _numbers(column)
             limits += [int(values.min()), int(values.max())]
-    return (min(limits), max(limits)) if limits else None
+    return ((min(limits), max(limits)) if limits else None), rows
 
 
 def _with_ids(batch: Any) -> Any:

@@ -4,14 +4,20 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jaxbeh.errors import DataError
+from jaxbeh.regular import require_regular
 from jaxbeh.vocabulary import Triple
 
 _NEEDED = ("video_id", "lab_id")
 _NUMBERS = ("frames_per_second", "pix_per_cm_approx", "video_width_pix", "video_height_pix")
+_RESERVED = frozenset(
+    ["CON", "PRN", "AUX", "NUL"]
+    + [f"{port}{number}" for port in ("COM", "LPT") for number in range(10)]
+)
+"""What Windows takes for a device, with any ending."""
 _MISSING = frozenset(["", "nan", "na", "n/a", "null", "none"])
 """Spellings of a missing value, in lower case."""
 
@@ -29,6 +35,7 @@ class VideoRow:
         behaviors: `behaviors_labeled` as written; `None` where the cell or the column is empty.
             It is parsed when the video is read (`parse_whitelist`), since a slip in it concerns
             this video alone.
+        cells: the whole line as written, by column; only checks look at the rest of it.
     """
 
     video_id: str
@@ -37,6 +44,7 @@ class VideoRow:
     pixels_per_cm: float | None
     size: tuple[float, float] | None
     behaviors: str | None
+    cells: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_videos(path: Path) -> list[VideoRow]:
@@ -49,39 +57,57 @@ def read_videos(path: Path) -> list[VideoRow]:
         DataError: the file cannot be read or is no such table, an id is empty, cannot be a file's
             name or is there twice, or a number is not one.
     """
+    rows, faults = scan_videos(path)
+    if faults:
+        raise faults[0]
+    return rows
+
+
+def scan_videos(path: Path) -> tuple[list[VideoRow], list[DataError]]:
+    """As `read_videos`, but with the lines that cannot be used beside those that can.
+
+    Raises:
+        DataError: the file cannot be read, or is no such table as a whole.
+    """
     lines = _read_lines(path)
     if not lines:
         raise DataError(f"{path}: is empty; it needs a header line with {' and '.join(_NEEDED)}")
     (_, header), *body = lines
     for name in _NEEDED:
         if name not in header:
-            raise DataError(f"{path}: has no column {name!r}; its columns are {', '.join(header)}")
+            raise DataError(
+                f"{path}: has no column {name!r}; it needs {' and '.join(_NEEDED)}, "
+                f"and has {_shortened(', '.join(header))}"
+            )
     for name in (*_NEEDED, *_NUMBERS, "behaviors_labeled"):
         if header.count(name) > 1:
             raise DataError(f"{path}: has {header.count(name)} columns {name!r}; keep one")
     rows: list[VideoRow] = []
+    faults: list[DataError] = []
     line_of: dict[str, int] = {}
     for line, cells in body:
-        where = f"{path}, line {line}"
-        if len(cells) != len(header):
-            raise DataError(
-                f"{where}: has {len(cells)} cells under {len(header)} column names; quote cells "
-                f"that hold commas"
-            )
-        row = _read_row(dict(zip(header, cells, strict=True)), where)
+        try:
+            row = _read_row(header, cells, f"{path}, line {line}")
+        except DataError as error:
+            faults.append(error)
+            continue
         if row.video_id in line_of:
-            raise DataError(
-                f"{path}: video_id {row.video_id!r} is in lines {line_of[row.video_id]} and "
-                f"{line}; every video is listed once"
+            faults.append(
+                DataError(
+                    f"{path}: video_id {row.video_id!r} is in lines {line_of[row.video_id]} and "
+                    f"{line}; every video is listed once"
+                )
             )
+            continue
         line_of[row.video_id] = line
         rows.append(row)
-    return rows
+    return rows, faults
 
 
 def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, each with its number."""
     try:
+        require_regular(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             return [(reader.line_num, cells) for cells in reader if cells]
@@ -95,7 +121,13 @@ def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
         raise DataError(f"{path}, line {reader.line_num}: is not valid CSV ({error})") from None
 
 
-def _read_row(cells: Mapping[str, str], where: str) -> VideoRow:
+def _read_row(header: Sequence[str], line: Sequence[str], where: str) -> VideoRow:
+    if len(line) != len(header):
+        raise DataError(
+            f"{where}: has {len(line)} cells under {len(header)} column names; quote cells that "
+            f"hold commas"
+        )
+    cells = dict(zip(header, line, strict=True))
     for name in _NEEDED:
         _check_id(cells[name], name, where)
     fps, pixels_per_cm, width, height = (
@@ -109,16 +141,26 @@ def _read_row(cells: Mapping[str, str], where: str) -> VideoRow:
         pixels_per_cm=pixels_per_cm,
         size=(width, height) if width and height else None,
         behaviors=None if behaviors.lower() in _MISSING else behaviors,
+        cells=cells,
     )
 
 
 def _check_id(text: str, name: str, where: str) -> None:
     if not text.strip():
-        raise DataError(f"{where}: {name} is empty; it names the video's files")
-    if any(char in '/\\:"' or not char.isprintable() for char in text) or ".." in text:
+        raise DataError(f"{where}: {name} is empty; fill it in: it names the video's files")
+    if (
+        any(char in '/\\:"' or not char.isprintable() for char in text)
+        or ".." in text
+        or text in {".", "~"}
+    ):
         raise DataError(
-            f"{where}: {name} {text!r} cannot name a file; leave out slashes, colons, quotes, '..' "
-            f"and control characters"
+            f"{where}: {name} {_shortened(text)} cannot name a file; leave out slashes, colons, "
+            f"quotes, '..' and control characters"
+        )
+    if text.partition(".")[0].strip().upper() in _RESERVED or text.endswith((".", " ")):
+        raise DataError(
+            f"{where}: {name} {text!r} names a device of Windows, or ends in a dot or a space, and "
+            f"could not be a file's name there; choose another"
         )
 
 
