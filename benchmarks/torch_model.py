@@ -120,22 +120,24 @@ def build_step(
         optimiser.step()
         return loss.detach()
 
-    return _captured(step) if graph else step
+    return _Captured(step) if graph else step
 
 
-def _captured(step: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(11):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        loss = step()
+class _Captured:
+    """A step as a CUDA graph. Keeps the step, and with it all tensors whose addresses it replays."""
 
-    def replay() -> torch.Tensor:
-        graph.replay()
-        return loss
+    def __init__(self, step: Callable[[], torch.Tensor]) -> None:
+        self._step = step
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(11):
+                step()
+        torch.cuda.current_stream().wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._loss = step()
 
-    return replay
+    def __call__(self) -> torch.Tensor:
+        self._graph.replay()
+        return self._loss
