@@ -124,7 +124,7 @@ def build_step(
 
 
 class _Captured:
-    """A step as a CUDA graph. Keeps the step, and with it all tensors whose addresses it replays."""
+    """A step as a CUDA graph, which keeps the step for the tensors whose addresses it replays."""
 
     def __init__(self, step: Callable[[], torch.Tensor]) -> None:
         self._step = step
