@@ -54,7 +54,7 @@ class ConvBiLSTM(nn.Module):
     @nn.compact
     def __call__(self, inputs: Inputs, train: bool) -> Array:
         """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
-        drop = Dropout(self.dropout, deterministic=not train)
+        drop = Dropout(self.dropout, batch_axis=1, deterministic=not train)
         x, mask = jnp.swapaxes(inputs.flat, 0, 1).astype(self.dtype), inputs.mask.T
         for channels in self.channels:
             x = ShiftedConv(channels, dtype=self.dtype)(jnp.where(mask[..., None], x, 0.0))

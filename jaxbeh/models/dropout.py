@@ -16,11 +16,13 @@ class Dropout(nn.Module):
     Attributes:
         rate: the share.
         broadcast_dims: axes along which a mask is the same.
+        batch_axis: what a window drops does not follow from how many there are.
         deterministic: whether to leave everything as it is.
     """
 
     rate: float
     broadcast_dims: Sequence[int] = ()
+    batch_axis: int = 0
     deterministic: bool = False
 
     @nn.compact
@@ -32,5 +34,6 @@ class Dropout(nn.Module):
             return jnp.zeros_like(x)
         shape = [1 if axis in self.broadcast_dims else size for axis, size in enumerate(x.shape)]
         seed = jax.random.key_data(self.make_rng("dropout"))
-        kept = uniform_bits(seed, shape) >= jnp.uint32(round(self.rate * 2**32))
+        bits = uniform_bits(seed, shape, slowest=self.batch_axis)
+        kept = bits >= jnp.uint32(round(self.rate * 2**32))
         return jnp.where(kept, x / (1.0 - self.rate), 0.0)

@@ -12,16 +12,21 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 
-def uniform_bits(seed: Array, shape: Sequence[int]) -> Array:
-    """Uint32 of a shape of fewer than 2³² numbers, all bits uniform; `seed` is uint32 `[2]`.
+def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
+    """Uint32 of a shape of fewer than 2³² numbers, all bits uniform.
 
     Each index is hashed by two rounds of multiplication and shifts (the constants of Wellons'
     "lowbias32"). Before the second, both halves of the seed are added: with one alone, some seeds
     would give each other's numbers in another order.
+
+    Args:
+        seed: uint32 `[2]`.
+        shape: of the result.
+        slowest: the axis that counts slowest; how long it is changes no number.
     """
     index = jnp.zeros(shape, jnp.uint32)
     stride = 1
-    for axis in reversed(range(len(shape))):
+    for axis in sorted(range(len(shape)), key=lambda axis: (axis == slowest, -axis)):
         index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
     return _mix(_mix(index ^ seed[0]) + _mix(seed[1] ^ _mix(seed[0])))

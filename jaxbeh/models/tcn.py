@@ -34,7 +34,7 @@ class _Block(nn.Module):
         """`[t, b, i]` → `[t, b, channels]`."""
         # A channel is dropped for the whole window, as published: neighbouring frames are so alike
         # that a convolution would fill in a value that is missing in one of them.
-        drop = Dropout(self.dropout, broadcast_dims=(0,), deterministic=not train)
+        drop = Dropout(self.dropout, broadcast_dims=(0,), batch_axis=1, deterministic=not train)
         wide = nn.Dense(self.channels, dtype=self.dtype)
         skipped = x if x.shape[-1] == self.channels else wide(x)
         for _ in range(2):

@@ -93,6 +93,13 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate):
     np.testing.assert_allclose(found[found != 0], 1 / (1 - rate), rtol=1e-6)
 
 
+def test_the_slowest_axis_may_be_of_any_length():
+    seed = jnp.asarray([5, 6], jnp.uint32)
+    short, long = (uniform_bits(seed, (3, rows, 4), slowest=1) for rows in (2, 5))
+    np.testing.assert_array_equal(short, long[:, :2])
+    assert len(np.unique(long)) == long.size
+
+
 def test_dropout_leaves_all_at_0_nothing_at_1_and_everything_when_deterministic():
     x, rngs = jnp.arange(6.0).reshape(2, 3) + 1, {"dropout": jax.random.key(1)}
     np.testing.assert_array_equal(Dropout(0.0).apply({}, x, rngs=rngs), x)
