@@ -58,10 +58,8 @@ class ConvBiLSTM(nn.Module):
         x, mask = jnp.swapaxes(inputs.flat, 0, 1).astype(self.dtype), inputs.mask.T
         for channels in self.channels:
             x = ShiftedConv(channels, dtype=self.dtype)(jnp.where(mask[..., None], x, 0.0))
-            norm = nn.BatchNorm(
-                use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype
-            )
-            x = norm(x, mask=mask[..., None])
+            norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)
+            x = norm(x.astype(jnp.float32), mask=mask[..., None]).astype(self.dtype)
             # One dropout mask for the two frames of a pooled step, which is dropout behind the
             # pooling. Masks of their own would raise the mean of the maximum in training only, and
             # the running statistics of the next BatchNorm would be those of other inputs.

@@ -40,7 +40,8 @@ class _Block(nn.Module):
         for _ in range(2):
             x = jnp.where(mask[..., None], x, 0.0)
             x = ShiftedConv(self.channels, self.dilation, self.dtype)(x)
-            x = drop(nn.relu(nn.LayerNorm(dtype=self.dtype)(x)))
+            x = nn.LayerNorm()(x.astype(jnp.float32)).astype(self.dtype)
+            x = drop(nn.relu(x))
         return nn.relu(x + skipped)
 
 

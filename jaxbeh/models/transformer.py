@@ -33,10 +33,13 @@ class _Layer(nn.Module):
         attention = nn.MultiHeadDotProductAttention(
             self.heads, dtype=self.dtype, attention_fn=rotary_attention
         )
-        x = x + drop(attention(nn.LayerNorm(dtype=self.dtype)(x), mask=seen))
-        wide = nn.gelu(
-            nn.Dense(_WIDENING * x.shape[-1], dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
-        )
+
+        def normalised() -> Array:
+            norm: Array = nn.LayerNorm()(x.astype(jnp.float32))
+            return norm.astype(self.dtype)
+
+        x = x + drop(attention(normalised(), mask=seen))
+        wide = nn.gelu(nn.Dense(_WIDENING * x.shape[-1], dtype=self.dtype)(normalised()))
         added: Array = drop(nn.Dense(x.shape[-1], dtype=self.dtype)(wide))
         return x + added
 
@@ -84,7 +87,7 @@ class TransformerEncoder(nn.Module):
         x = Dropout(self.dropout, deterministic=not train)(x)
         for layer in range(self.layers):
             x = _Layer(self.heads, self.dropout, self.dtype, name=f"layer_{layer}")(x, seen, train)
-        encoded: Array = nn.LayerNorm(dtype=self.dtype)(x)
+        encoded: Array = nn.LayerNorm()(x.astype(jnp.float32)).astype(self.dtype)
         return encoded
 
 
