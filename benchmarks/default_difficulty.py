@@ -32,7 +32,7 @@ from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, gather
-from jaxbeh.settings import Config
+from jaxbeh.settings import SceneConfig
 from jaxbeh.training import assemble as building
 from jaxbeh.training.checkpoints import Checkpoints
 from jaxbeh.training.dataset import Dataset, build_dataset, tiling_windows
@@ -60,7 +60,7 @@ def shuffled(dataset: Dataset, seed: int) -> Dataset:
     )
 
 
-def best_of_v6(config: Config, dataset: Dataset) -> tuple[float, int]:
+def best_of_v6(config: SceneConfig, dataset: Dataset) -> tuple[float, int]:
     """Best validation macro-F1 of a whole run, and its epochs."""
     with tempfile.TemporaryDirectory() as folder:
         run_folder = RunFolder(Path(folder))
@@ -70,13 +70,13 @@ def best_of_v6(config: Config, dataset: Dataset) -> tuple[float, int]:
         run = building.run_of(
             assembled, config, run_folder, snapshot.normaliser, lambda _: None, None
         )
-        quiet = EpochProgress(Console(quiet=True), config.training.epochs, 0)
+        quiet = EpochProgress(Console(quiet=True), config, 0)
         loop = fit(run, snapshot, checkpoints, StopRequest(), quiet)
         checkpoints.close()
     return float(loop.best_score), int(loop.epoch)
 
 
-def mlp(config: Config, dataset: Dataset, seed: int) -> float:
+def mlp(config: SceneConfig, dataset: Dataset, seed: int) -> float:
     """Macro-F1 of a per-frame network on coordinates alone."""
     assembled = building.assemble(config, dataset)
     normaliser = building.fit_normaliser(assembled, dataset)

@@ -32,11 +32,9 @@ def compare(
 
 def _figures(folders: "list[RunFolder]") -> dict[str, list[str]]:
     """One row a figure, one cell a run."""
-    figures: dict[str, list[str]] = {}
-    for folder in folders:
-        for name, text in _outcome(folder).items():
-            figures.setdefault(name, []).append(text)
-    return figures
+    outcomes = [_outcome(folder) for folder in folders]
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome)
+    return {name: [outcome.get(name, "–") for outcome in outcomes] for name in names}
 
 
 def _outcome(folder: "RunFolder") -> dict[str, str]:
@@ -44,26 +42,26 @@ def _outcome(folder: "RunFolder") -> dict[str, str]:
 
     from jaxbeh.errors import RunError
 
-    record, lines = folder.record(), folder.metrics()
+    config, record, lines = folder.config(), folder.record(), folder.metrics()
     devices = record.get("devices", {})
     made = {
         "parameters": f"{record['parameters']:,}" if "parameters" in record else "–",
         "device": f"{devices.get('count', '–')} × {devices.get('kind', '–')}",
     }
     if not lines:
-        blank = ("best macro-F1", "in epoch", "epochs", "minutes", "windows/s")
+        blank = (f"best {config.score_name}", "in epoch", "epochs", "minutes", "windows/s")
         return dict.fromkeys(blank, "–") | made
     for line in lines:
-        for key in ("val_macro_f1", "seconds"):
+        for key in (config.score, "seconds"):
             if not isinstance(line.get(key), int | float) or (key == "seconds" and line[key] <= 0):
                 raise RunError(
                     f"{folder.path / 'metrics.jsonl'}: epoch {line['epoch']} has no number {key}; "
                     f"restore the file"
                 )
-    best = max(lines, key=lambda line: line["val_macro_f1"])
+    best = max(lines, key=lambda line: line[config.score])
     seconds = [line["seconds"] for line in lines]
     return {
-        "best macro-F1": f"{best['val_macro_f1']:.4f}",
+        f"best {config.score_name}": f"{best[config.score]:.4f}",
         "in epoch": str(best["epoch"]),
         "epochs": str(len(lines)),
         "minutes": f"{sum(seconds) / 60:.1f}",

@@ -12,8 +12,9 @@ import yaml
 from pydantic import ValidationError
 
 from jaxbeh.errors import SettingsError
+from jaxbeh.pair_settings import PairConfig
 from jaxbeh.regular import read_text
-from jaxbeh.settings import Block, Config
+from jaxbeh.settings import Block, Config, SceneConfig
 
 MOST_VALUES, MOST_BYTES = 20_000, 1 << 20
 """Of a YAML file, repetitions by `*name` counted each time; a recipe has some 100 in 3 kB."""
@@ -192,20 +193,21 @@ def _with_names(block: type[Block], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _validate(values: Mapping[str, Any], source: str) -> Config:
+    kind = PairConfig if values.get("task") == "pairs" else SceneConfig
     try:
         # JSON is the strict mode in which a list is a tuple and nothing else is converted.
-        return Config.model_validate_json(json.dumps(_with_names(Config, values)))
+        return kind.model_validate_json(json.dumps(_with_names(kind, values)))
     except TypeError as error:
         raise SettingsError(f"{source}: a value is neither text nor number: {error}") from None
     except ValidationError as error:
-        lines = [_explain(dict(item)) for item in error.errors(include_url=False)]
+        lines = [_explain(dict(item), kind) for item in error.errors(include_url=False)]
         raise SettingsError("\n".join([f"{source} does not make a run:", *lines])) from None
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{source}: a value holds itself: {error}") from None
 
 
-def _explain(item: Mapping[str, Any]) -> str:
-    keys, block = _place(item["loc"])
+def _explain(item: Mapping[str, Any], config: type[Config]) -> str:
+    keys, block = _place(item["loc"], config)
     key, value = ".".join(keys), item.get("input")
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
@@ -223,10 +225,12 @@ def _explain(item: Mapping[str, Any]) -> str:
     return f"  {key} = {value!r}: {message[0].lower()}{message[1:]}"
 
 
-def _place(location: Sequence[str | int]) -> tuple[list[str], type[Block] | None]:
+def _place(
+    location: Sequence[str | int], config: type[Config]
+) -> tuple[list[str], type[Block] | None]:
     """A setting's dotted key, without the names of variants, and the block that it stands in."""
     keys: list[str] = []
-    kind: Any = Config
+    kind: Any = config
     block: type[Block] | None = None
     for part in location:
         chosen = [one for one in _kinds(kind) if _name_of(one) == part]

@@ -1,6 +1,6 @@
 """Settings of a run: frozen, typed, validated blocks; `config.py` loads them from YAML."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -283,18 +283,39 @@ class TrainingSettings(Block):
 
 
 class Config(Block):
-    """Everything a run is made from."""
+    """What every run is made from; what it tells apart is said by its task."""
 
+    score: ClassVar[str] = "val_macro_f1"
+    """The figure of an epoch's line that is to grow."""
+    score_name: ClassVar[str] = "macro-F1"
+    """What it is called."""
+
+    task: str
     data: DataSettings = DataSettings()
-    features: FeatureSettings = MotionSettings()
     window: WindowSettings = WindowSettings()
+    optimizer: OptimizerSettings = AdamWSettings()
+    schedule: ScheduleSettings = WarmupCosineSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _rate_above_the_lowest(self) -> Self:
+        if self.schedule.lowest_rate > self.optimizer.learning_rate:
+            raise ValueError(
+                f"schedule: the lowest rate {self.schedule.lowest_rate} of {self.schedule.name} is "
+                f"above optimizer.learning_rate {self.optimizer.learning_rate}"
+            )
+        return self
+
+
+class SceneConfig(Config):
+    """One class a frame for the whole scene: recipes v1 to v6."""
+
+    task: Literal["scene"] = "scene"
+    features: FeatureSettings = MotionSettings()
     model: ModelSettings = ConvBiLSTMSettings()
     classes: tuple[ClassSettings, ...] = Field(min_length=2)
     loss: LossSettings = LossSettings()
-    optimizer: OptimizerSettings = AdamWSettings()
-    schedule: ScheduleSettings = WarmupCosineSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
-    training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -326,10 +347,5 @@ class Config(Block):
             raise ValueError(
                 f"window.length: {self.window.length} frames are fewer than the "
                 f"{self.model.shortest_window} that the poolings of model {self.model.name} need"
-            )
-        if self.schedule.lowest_rate > self.optimizer.learning_rate:
-            raise ValueError(
-                f"schedule: the lowest rate {self.schedule.lowest_rate} of {self.schedule.name} is "
-                f"above optimizer.learning_rate {self.optimizer.learning_rate}"
             )
         return self

@@ -10,10 +10,9 @@ from jaxbeh.console import out, print_table
 
 if TYPE_CHECKING:
     from jaxbeh.settings import Config
-    from jaxbeh.training.assemble import Assembled
-    from jaxbeh.training.dataset import Dataset
     from jaxbeh.training.hosts import Hosts
     from jaxbeh.training.state import LoopState
+    from jaxbeh.vocabulary import SlotTable
 
 
 def train(
@@ -134,12 +133,12 @@ def _train(
     from jaxbeh.collection import open_labelled, reading
     from jaxbeh.config import to_yaml
     from jaxbeh.data.content import data_hash
-    from jaxbeh.inference.scene_bouts import ActionFrequencies
     from jaxbeh.provenance import versions
+    from jaxbeh.tasks import prepare
+    from jaxbeh.tasks.task import Hooks
     from jaxbeh.training import assemble as building
     from jaxbeh.training import curves, event_files
-    from jaxbeh.training.checkpoints import Checkpoints
-    from jaxbeh.training.dataset import build_dataset, content, unseen_actions
+    from jaxbeh.training.checkpoints import Checkpoints, fill
     from jaxbeh.training.devices import Devices
     from jaxbeh.training.loop import fit
     from jaxbeh.training.progress import EpochProgress
@@ -153,18 +152,18 @@ def _train(
     with reading() as report:
         peers = hosts if hosts.count > 1 else None
         root, recordings = open_labelled(data, config, report, peers)
-        dataset = build_dataset(recordings, config, report)
-    unseen = unseen_actions(recordings, config)
-    if unseen:
-        out.print(f"Actions of the classes that the data never shows: {', '.join(unseen)}")
-    _print_slots(dataset)
-    _print_split(dataset, config)
+        task = prepare(recordings, config, report)
+    for note in task.notes():
+        out.print(note)
+    _print_slots(task.slots)
+    for table in task.tables():
+        print_table(*table)
     made_of = {
         "data_hash": data_hash(recordings),
         "init_from": str(init_from) if init_from else None,
     }
     hosts.require_same("the data", str(made_of["data_hash"]))
-    hosts.require_same("split and slots", f"{dataset.split()} {dataset.slots.to_json()}")
+    hosts.require_same("split and slots", f"{task.split()} {task.slots.to_json()}")
 
     # Resume, in this order: 1. the folder is this run's, or is made; 2. stores and programs are
     # built; 3. the newest intact checkpoint fills the state; 4. later lines of metrics are cut;
@@ -172,33 +171,30 @@ def _train(
     # process's; the others have the state from it.
     folder = RunFolder(path)
     if hosts.first and folder.exists:
-        folder.require_same(config, made_of, dataset.split())
+        folder.require_same(config, made_of, task.split())
         _print_changed_versions(folder.record())
-    assembled = building.assemble(config, dataset, Devices.all(hosts))
-    shapes = building.template(assembled)
-    parameters = building.count_parameters(shapes)
-    _print_plan(assembled, parameters)
+    job = task.assemble(Devices.all(hosts))
+    parameters = building.count_parameters(job.template)
+    out.print(f"Model: {parameters:,} parameters. {job.plan}")
     if hosts.first and not folder.exists:
         record = {
             **made_of,
             "data": str(root.resolve()),
             "parameters": parameters,
-            "windows": assembled.plan.windows,
+            "windows": job.windows,
             **versions(),
-            "train_content": content(dataset.train),
-            "validation_content": content(dataset.validation),
+            **task.content(),
         }
-        frequencies = ActionFrequencies.build(scene.recording for scene in dataset.train)
-        folder.start(config, dataset.slots, dataset.split(), frequencies.to_json(), record)
+        folder.start(config, task.slots, task.split(), task.files(), record)
     checkpoints = Checkpoints(folder.checkpoints, out.print) if hosts.first else None
     restored = checkpoints.latest() if checkpoints is not None else None
     resumed = hosts.any("a checkpoint to resume from", restored is not None)
     if restored is not None:
-        snapshot = building.resume(assembled, restored, folder.checkpoints)
+        snapshot = fill(job.template, restored.leaves, folder.checkpoints)
     elif resumed:
-        snapshot = shapes
+        snapshot = job.template
     else:
-        snapshot = building.first_snapshot(assembled, dataset)
+        snapshot = job.first()
         if other is not None:
             snapshot = building.from_weights(snapshot, other, out.print)
     snapshot = hosts.from_first(snapshot)
@@ -206,7 +202,9 @@ def _train(
     if hosts.first:
         folder.cut_metrics(done)
     if snapshot.loop.finished(config.training.epochs, config.training.patience):
-        _print_end(path, snapshot.loop, "is finished already")
+        for table in task.finish(folder, out.print):
+            print_table(*table)
+        _print_end(config, path, snapshot.loop, "is finished already")
         out.print("To start another: --run OTHER, and --init-from to begin with these weights.")
         return 0
     if resumed:
@@ -215,11 +213,9 @@ def _train(
         figures = path / "tensorboard" if hosts.first else None
         with (
             event_files.writing(figures, done) as on_epoch,
-            EpochProgress(out, config.training.epochs, done) as progress,
+            EpochProgress(out, config, done) as progress,
         ):
-            run = building.run_of(
-                assembled, config, folder, snapshot.normaliser, on_epoch, on_checkpoint
-            )
+            run = job.run(folder, snapshot, Hooks(on_epoch, on_checkpoint))
             loop = fit(run, snapshot, checkpoints, stop, progress)
         if checkpoints is not None:
             checkpoints.close()
@@ -228,61 +224,27 @@ def _train(
     if not loop.finished(config.training.epochs, config.training.patience):
         out.print(f"Stopped in epoch {int(loop.epoch) + 1}, all saved; the same command continues.")
         return code
-    _print_end(path, loop, "is finished")
+    if hosts.first:
+        for table in task.finish(folder, out.print):
+            print_table(*table)
+    _print_end(config, path, loop, "is finished")
     if hosts.first and curves.AVAILABLE:
-        curves.draw_curves(folder.metrics(), path / "curves.png")
+        curves.draw_curves(folder.metrics(), config, path / "curves.png")
     elif not curves.AVAILABLE:
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
     out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     return 0
 
 
-def _print_slots(dataset: "Dataset") -> None:
-    used = [(slot, name) for slot, name in enumerate(dataset.slots.names) if name is not None]
+def _print_slots(slots: "SlotTable") -> None:
+    used = [(slot, name) for slot, name in enumerate(slots.names) if name is not None]
     sources: dict[str, list[str]] = {}
-    for own, name in dataset.slots.aliases.items():
+    for own, name in slots.aliases.items():
         sources.setdefault(name, []).append(own)
     print_table(
         "Keypoint slots",
         ["slot", "keypoint", "also called"],
         [(slot, name, ", ".join(sources.get(name, []))) for slot, name in used],
-    )
-
-
-def _print_split(dataset: "Dataset", config: "Config") -> None:
-    from jaxbeh.training.dataset import class_frames
-
-    names = [item.name for item in config.classes]
-    rows: list[list[object]] = []
-    for side, scenes in (("train", dataset.train), ("validation", dataset.validation)):
-        frames = sum(scene.recording.tracking.frames for scene in scenes)
-        rows.append([side, len(scenes), frames, *class_frames(scenes, len(names))])
-    print_table("Split: labelled frames of each class", ["", "videos", "frames", *names], rows)
-
-
-def _print_plan(assembled: "Assembled", parameters: int) -> None:
-    import jax
-
-    from jaxbeh.data.store import nbytes
-
-    plan, devices = assembled.plan, assembled.devices
-    megabytes = (nbytes(assembled.train) + nbytes(assembled.validation)) / 1e6
-    kind = devices.mesh.devices.flat[0].device_kind
-    where = f"{jax.default_backend()} ({kind})"
-    if devices.count > 1:
-        where = f"{devices.count} × {where}, {plan.rows // devices.count} windows of a step on each"
-    if devices.hosts.count > 1:
-        where = f"{where}, in {devices.hosts.count} processes"
-    held = f"all frames take {megabytes:.0f} MB"
-    if assembled.train.mesh is not None:
-        share = megabytes / devices.count
-        held = f"{held}, too much for one device: cut into {devices.count} blocks of {share:.0f} MB"
-    elif devices.count > 1:
-        held = f"{held}, whole on each"
-    out.print(
-        f"Model: {parameters:,} parameters. Epoch: {plan.windows:,} windows in {plan.steps:,} "
-        f"steps of {plan.windows / plan.steps:.0f}, {assembled.validation_plan.windows:,} "
-        f"validation windows. Device: {where}; {held}."
     )
 
 
@@ -303,9 +265,9 @@ def _print_changed_versions(record: "dict[str, Any]") -> None:
         )
 
 
-def _print_end(path: Path, loop: "LoopState", state: str) -> None:
+def _print_end(config: "Config", path: Path, loop: "LoopState", state: str) -> None:
     out.print(
-        f"{path} {state}: {int(loop.epoch)} epochs, best validation macro-F1 "
+        f"{path} {state}: {int(loop.epoch)} epochs, best validation {config.score_name} "
         f"{float(loop.best_score):.4f} in epoch {int(loop.best_epoch)}"
     )
 

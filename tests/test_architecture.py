@@ -52,7 +52,7 @@ COMMANDS = {
     if module.count(".") == 1 and module != "jaxbeh.cli" and "main" in top_level_functions(tree)
 }
 
-BASE = {"errors", "finding", "regular", "settings", "vocabulary"}
+BASE = {"errors", "finding", "regular", "pair_settings", "settings", "vocabulary"}
 LEARNING = BASE | {"config", "data", "features", "models", "metrics"}
 ALL = LEARNING | {"console", "training", "inference", "provenance", "collection", "machine"}
 MAY_IMPORT = {
@@ -64,16 +64,18 @@ MAY_IMPORT = {
     "console": set(),
     "provenance": set(),
     "settings": set(),
-    "config": {"errors", "regular", "settings"},
+    "pair_settings": {"settings"},
+    "config": {"errors", "pair_settings", "regular", "settings"},
     "vocabulary": {"errors"},
     "data": BASE,
     "features": BASE,
-    "models": {"errors", "settings"},
+    "models": {"errors", "pair_settings", "settings"},
     "metrics": {"errors", "vocabulary"},
     "collection": BASE | {"console", "data"},
     "training": LEARNING,
     "inference": LEARNING | {"training"},
-    **dict.fromkeys(COMMANDS, ALL),
+    "tasks": LEARNING | {"training", "inference"},
+    **dict.fromkeys(COMMANDS, ALL | {"tasks"}),
     "cli": COMMANDS | {"console", "errors"},
     "__main__": {"cli"},
 }

@@ -134,7 +134,7 @@ def test_evaluating_a_run_without_a_checkpoint_or_data(python, tmp_path):
     record = {"data_hash": "", "init_from": None, "data": str(tmp_path / "gone")}
     split = {"train": [], "validation": []}
     slots = SlotTable.build(["nose"], {})
-    RunFolder(tmp_path / "run").start(load_config("debug"), slots, split, "{}", record)
+    RunFolder(tmp_path / "run").start(load_config("debug"), slots, split, {}, record)
     said = message(python("-m", "jaxbeh.evaluate", "--run", tmp_path / "run"))
     assert str(tmp_path / "gone") in said
     assert "--data" in said

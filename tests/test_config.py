@@ -6,7 +6,7 @@ import pytest
 import jaxbeh
 from jaxbeh.config import bundled_configs, load_config
 from jaxbeh.errors import SettingsError
-from jaxbeh.settings import Config
+from jaxbeh.settings import SceneConfig
 
 ROOT = Path(jaxbeh.__file__).parents[1]
 V6_ACTIONS = {
@@ -31,7 +31,7 @@ def refusal(*overrides):
 
 @pytest.mark.parametrize("name", bundled_configs())
 def test_every_recipe_loads_and_says_its_command(name):
-    assert isinstance(load_config(name), Config)
+    assert isinstance(load_config(name), SceneConfig)
     head = bundled_configs()[name].read_text("utf-8").splitlines()[:3]
     assert head[0].startswith(f"# {name}: ")
     assert any(f"python -m jaxbeh.train --config {name}" in line for line in head)

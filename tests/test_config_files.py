@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from jaxbeh.config import _overlay, bundled_configs, load_config, to_yaml
 from jaxbeh.errors import SettingsError
-from jaxbeh.settings import Config
+from jaxbeh.settings import SceneConfig
 
 
 def refusal(config):
@@ -199,7 +199,7 @@ def test_any_settings_are_read_back(
         "augmentation": {"noise": noise},
         "training": {"seed": seed, "patience": patience},
     }
-    config = Config.model_validate(values, strict=False)
+    config = SceneConfig.model_validate(values, strict=False)
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(to_yaml(config).encode())
     assert load_config(str(path)) == config

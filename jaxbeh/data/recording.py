@@ -81,6 +81,7 @@ class Recording:
         whitelist: the triples that were looked for; `None` where nobody says (a test video of a
             lab without whitelist).
         events: what was found, or `None` for a video without labels (a test video).
+        animals: the identities that the table gives its mice, as written; those it knows.
     """
 
     video_id: str
@@ -91,3 +92,4 @@ class Recording:
     centre: NDArray[np.float64]
     whitelist: frozenset[Triple] | None
     events: Events | None
+    animals: tuple[str, ...] = ()

@@ -121,13 +121,29 @@ def build_store(
     Raises:
         DataError: a video has no known keypoint, or the store outgrows 32-bit indices.
     """
+    leaves = pack([scene.recording for scene in scenes], slots)
+    leaves |= {
+        "labels": np.concatenate([scene.labels.values for scene in scenes]),
+        "frame_offset": starts_of(leaves["frames"]),
+        "looked_for": np.stack([scene.labels.looked_for for scene in scenes]),
+        "windows": windows,
+    }
+    return FrameStore(**leaves)
+
+
+def pack(recordings: Sequence[Recording], slots: SlotTable) -> dict[str, Any]:
+    """The points of videos end to end, and where each finds its own; as `FrameStore` names them.
+
+    Raises:
+        DataError: a video has no known keypoint, or the points outgrow 32-bit indices.
+    """
     chosen, columns, widths = [], [], []
-    for scene in scenes:
-        tracking = scene.recording.tracking
+    for recording in recordings:
+        tracking = recording.tracking
         try:
             of_slot, _ = slots.columns(tracking.keypoints)
         except DataError as error:
-            raise DataError(f"video {scene.recording.video_id}: {error}") from None
+            raise DataError(f"video {recording.video_id}: {error}") from None
         kept = sorted(column for column in of_slot if column >= 0)
         table = np.full((MOUSE_SLOTS, len(KEYPOINT_SLOTS)), -1, np.int32)
         for row, mouse in enumerate(tracking.mice):
@@ -137,44 +153,40 @@ def build_store(
         chosen.append(kept)
         columns.append(table.reshape(-1))
         widths.append(len(tracking.mice) * len(kept))
-    frames = np.array([scene.recording.tracking.frames for scene in scenes], np.int64)
+    frames = np.array([recording.tracking.frames for recording in recordings], np.int64)
     point_counts = frames * np.array(widths, np.int64)
     if point_counts.sum() >= 2**31 or frames.sum() >= 2**31:
         raise DataError(
             f"{point_counts.sum():,} points do not fit one frame store of 2,147,483,647; "
             f"train on fewer videos"
         )
-    per_cm = np.array([scene.recording.pixels_per_cm for scene in scenes])
-    leaves: dict[str, Any] = {
-        "points": _packed(scenes, chosen, int(point_counts.sum())),
-        "labels": np.concatenate([scene.labels.values for scene in scenes]),
-        "point_offset": np.concatenate([[0], np.cumsum(point_counts)[:-1]]).astype(np.int32),
+    per_cm = np.array([recording.pixels_per_cm for recording in recordings])
+    return {
+        "points": _packed(recordings, chosen, int(point_counts.sum())),
+        "point_offset": starts_of(point_counts),
         "width": np.array(widths, np.int32),
-        "frame_offset": np.concatenate([[0], np.cumsum(frames)[:-1]]).astype(np.int32),
         "frames": frames.astype(np.int32),
         "columns": np.stack(columns),
-        "scale": np.array([s.recording.tracking.step for s in scenes] / per_cm, np.float32),
+        "scale": np.array([r.tracking.step for r in recordings] / per_cm, np.float32),
         "origin": np.array(
-            [
-                (s.recording.tracking.origin - s.recording.centre) / s.recording.pixels_per_cm
-                for s in scenes
-            ],
-            np.float32,
+            [(r.tracking.origin - r.centre) / r.pixels_per_cm for r in recordings], np.float32
         ),
-        "fps": np.array([scene.recording.fps for scene in scenes], np.float32),
-        "looked_for": np.stack([scene.labels.looked_for for scene in scenes]),
-        "windows": windows,
+        "fps": np.array([recording.fps for recording in recordings], np.float32),
     }
-    return FrameStore(**leaves)
+
+
+def starts_of(lengths: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Where each of some stretches starts that lie end to end."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)[:-1]]).astype(np.int32)
 
 
 def _packed(
-    scenes: Sequence[Scene], chosen: Sequence[Sequence[int]], points: int
+    recordings: Sequence[Recording], chosen: Sequence[Sequence[int]], points: int
 ) -> NDArray[np.int16]:
     """Int16 `[points, 2]`, the chosen keypoints of all videos, each copied once to its place."""
     packed, start = np.empty((points, 2), np.int16), 0
-    for scene, keypoints in zip(scenes, chosen, strict=True):
-        xy = scene.recording.tracking.xy
+    for recording, keypoints in zip(recordings, chosen, strict=True):
+        xy = recording.tracking.xy
         shape = (*xy.shape[:2], len(keypoints), 2)
         stop = start + shape[0] * shape[1] * shape[2]
         block = packed[start:stop].reshape(shape)

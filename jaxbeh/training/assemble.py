@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -17,9 +16,9 @@ from jaxbeh.features import normaliser as statistics
 from jaxbeh.features import projection
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.metrics.frames import frame_scores
-from jaxbeh.settings import Config
+from jaxbeh.settings import SceneConfig
 from jaxbeh.training import optimiser, schedule
-from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
+from jaxbeh.training.checkpoints import Checkpoints, fill, leaves_of
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
@@ -80,7 +79,7 @@ def longest_call() -> int:
 
 
 def assemble(
-    config: Config, dataset: Dataset, devices: Devices | None = None, whole: bool | None = None
+    config: SceneConfig, dataset: Dataset, devices: Devices | None = None, whole: bool | None = None
 ) -> Assembled:
     """Build stores and programs, and bring the stores to the devices.
 
@@ -179,15 +178,6 @@ def count_parameters(snapshot: Snapshot) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(snapshot.train.params))
 
 
-def resume(assembled: Assembled, restored: Restored, folder: Path) -> Snapshot:
-    """The snapshot that a checkpoint holds, on the host.
-
-    Raises:
-        CheckpointError: it does not fit the run's model and optimiser.
-    """
-    return fill(template(assembled), restored.leaves, folder)
-
-
 def from_weights(snapshot: Snapshot, other: RunFolder, tell: Callable[[str], None]) -> Snapshot:
     """Start from another run's best weights and its input statistics.
 
@@ -243,7 +233,7 @@ def validation_of(
 
 def run_of(
     assembled: Assembled,
-    config: Config,
+    config: SceneConfig,
     folder: RunFolder,
     normaliser: Normaliser,
     on_epoch: Callable[[Mapping[str, Any]], None],

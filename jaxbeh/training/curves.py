@@ -5,15 +5,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from jaxbeh.settings import Config
+
 AVAILABLE = find_spec("matplotlib") is not None
 """Whether the extra `plots` is installed."""
 
 
-def draw_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
+def draw_curves(lines: Sequence[Mapping[str, Any]], config: Config, path: Path) -> None:
     """Draw losses, scores and the learning rate over the epochs into a PNG file.
 
     Args:
         lines: of `metrics.jsonl`, at least one.
+        config: says the score.
         path: the picture, replaced if it is there.
     """
     from matplotlib.figure import Figure
@@ -28,7 +31,9 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
         values = [line["val_f1"][name] for line in lines]
         shown = [float("nan") if value is None else value for value in values]
         scores.plot(epochs, shown, linewidth=1, alpha=0.7, label=name)
-    scores.plot(epochs, [line["val_macro_f1"] for line in lines], color="black", label="macro")
+    scores.plot(
+        epochs, [line[config.score] for line in lines], color="black", label=config.score_name
+    )
     scores.set_ylabel("validation F1")
     scores.set_ylim(0, 1)
     rates.plot(epochs, [line["learning_rate"] for line in lines])

@@ -14,7 +14,7 @@ from jaxbeh.data.split import split_videos
 from jaxbeh.data.store import FrameStore, Scene, build_store, window_table
 from jaxbeh.errors import DataError, RunError
 from jaxbeh.features import FeatureSet
-from jaxbeh.settings import Config
+from jaxbeh.settings import SceneConfig
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
 
@@ -45,13 +45,13 @@ def content(side: Sequence[Scene]) -> list[str]:
     return sorted({scene.recording.tracking.content_hash for scene in side})
 
 
-def class_map(config: Config) -> ClassMap:
+def class_map(config: SceneConfig) -> ClassMap:
     """The classes that a config lists."""
     return ClassMap.build((item.name, item.actions) for item in config.classes)
 
 
 def build_dataset(
-    recordings: Sequence[Recording], config: Config, report: ReadingReport
+    recordings: Sequence[Recording], config: SceneConfig, report: ReadingReport
 ) -> Dataset:
     """Label, split and slot.
 
@@ -206,7 +206,7 @@ def class_frames(side: Sequence[Scene], classes: int) -> list[int]:
     return [int(count) for count in total]
 
 
-def unseen_actions(recordings: Sequence[Recording], config: Config) -> list[str]:
+def unseen_actions(recordings: Sequence[Recording], config: SceneConfig) -> list[str]:
     """Actions that a class names and no event of the collection shows."""
     seen = {
         triple.action

@@ -82,9 +82,12 @@ class Devices:
 
     def fits_whole(self, *stores: FrameStore) -> bool:
         """Whether each device has the room for all of the stores, as far as it says."""
+        return self.has_room(sum(map(nbytes, stores)))
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether each device has the room for so many bytes of frames, as far as it says."""
         room = min(_memory(device) for device in self.mesh.local_devices)
-        small = STORE_SHARE * room < sum(map(nbytes, stores))
-        return not self.hosts.any("the memory of the devices", small)
+        return not self.hosts.any("the memory of the devices", STORE_SHARE * room < nbytes)
 
     def place(self, store: FrameStore, whole: bool) -> FrameStore:
         """Bring a store to the devices, whole to each or its frames cut into equal blocks."""

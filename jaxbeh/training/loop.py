@@ -12,7 +12,6 @@ from typing import Any
 import jax
 from jax import Array
 
-from jaxbeh.data.store import FrameStore
 from jaxbeh.errors import RunError
 from jaxbeh.settings import TrainingSettings
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
@@ -50,7 +49,7 @@ class Run:
         programs: compiled calls.
         plan: of the training epoch.
         devices: where the run's arrays are.
-        store: training frames, on the devices.
+        store: training frames, on the devices, as the programs take them.
         root: the run's key, on the device; all randomness is folded in from it.
         rate: step → learning rate, before the loop's scale, on the host.
         cool: lowers the loop's scale after an epoch, where the schedule says so.
@@ -64,7 +63,7 @@ class Run:
     programs: Programs
     plan: EpochPlan
     devices: Devices
-    store: FrameStore
+    store: Any
     root: Array
     rate: Callable[[int], float]
     cool: Callable[[LoopState], LoopState]

@@ -19,7 +19,7 @@ class EpochPlan:
     not five of 384 and one of 10 whose few windows would steer an update and BatchNorm alone.
 
     Attributes:
-        windows: windows of the epoch, each seen once.
+        windows: windows of the epoch.
         steps: updates of the epoch.
         rows: rows of a batch; those beyond a step's windows are padding.
         steps_per_call: steps of one call of the compiled program; divides `steps`.

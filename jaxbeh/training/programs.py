@@ -58,13 +58,13 @@ class Programs:
         shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in.
         train: `(state, sums, store, order, normaliser, root key, rate scale) → (state, sums)`: the
             next `steps_per_call` updates; state and sums are donated.
-        validate: `(state, store, normaliser) → ValidationSums`.
+        validate: `(state, store, normaliser) → ` what validation finds.
     """
 
     init: Callable[..., TrainState]
     shuffle: Callable[..., Array]
     train: Callable[..., tuple[TrainState, EpochSums]]
-    validate: Callable[..., ValidationSums]
+    validate: Callable[..., Any]
 
 
 def build_programs(

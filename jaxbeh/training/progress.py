@@ -7,19 +7,21 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jaxbeh.settings import Config
+
 
 class EpochProgress:
     """Shows the epochs of one run.
 
     Args:
         console: where to.
-        epochs: the run's last epoch, if it is not stopped early.
+        config: says the last epoch, if the run is not stopped early, and the score.
         done: epochs completed before.
     """
 
-    def __init__(self, console: Console, epochs: int, done: int) -> None:
+    def __init__(self, console: Console, config: Config, done: int) -> None:
         self._console = console
-        self._epochs = epochs
+        self._config = config
         self._bar = Progress(
             TextColumn("epoch"),
             MofNCompleteColumn(),
@@ -29,7 +31,9 @@ class EpochProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=epochs, completed=done, figures="compiling")
+        self._task = self._bar.add_task(
+            "", total=config.training.epochs, completed=done, figures="compiling"
+        )
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -50,12 +54,12 @@ class EpochProgress:
     def epoch(self, line: Mapping[str, Any], windows: int, best: bool) -> None:
         """Show a finished epoch: its line of `metrics.jsonl` and the windows it trained on."""
         rate = windows / line["seconds"]
+        name, score = self._config.score_name, line[self._config.score]
         figures = (
             f"loss {line['train_loss']:.4f}  val loss {line['val_loss']:.4f}  "
-            f"macro-F1 {line['val_macro_f1']:.4f}{' *' if best else '  '}  {rate:,.0f} windows/s"
+            f"{name} {score:.4f}{' *' if best else '  '}  {rate:,.0f} windows/s"
         )
         self._bar.update(self._task, completed=line["epoch"], figures=figures)
         if not self._console.is_terminal:
-            self._console.print(
-                f"epoch {line['epoch']}/{self._epochs}  {figures}  {line['seconds']:.1f} s"
-            )
+            count = f"{line['epoch']}/{self._config.training.epochs}"
+            self._console.print(f"epoch {count}  {figures}  {line['seconds']:.1f} s")

@@ -17,7 +17,7 @@ from jaxbeh.features.normaliser import Normaliser, normalise
 from jaxbeh.features.projection import complete
 from jaxbeh.models import Inputs
 from jaxbeh.models.random_bits import nearly_normal
-from jaxbeh.settings import Config, TrainingSettings
+from jaxbeh.settings import SceneConfig, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Recipe:
     label_smoothing: float
 
     @classmethod
-    def from_config(cls, config: Config, mesh: Mesh | None = None) -> "Recipe":
+    def from_config(cls, config: SceneConfig, mesh: Mesh | None = None) -> "Recipe":
         """The recipe that a config describes, for the devices of a mesh or for one."""
         classes = len(config.classes)
         return cls(

@@ -52,7 +52,7 @@ class RunFolder:
         config: Config,
         slots: SlotTable,
         split: Mapping[str, list[str]],
-        actions: str,
+        files: Mapping[str, str],
         record: Mapping[str, Any],
     ) -> None:
         """Write what a new run is made from; `run.json` comes last and makes it one.
@@ -75,7 +75,8 @@ class RunFolder:
             self._write("config.yaml", to_yaml(config))
             self._write_json("split.json", split)
             self._write_json("slots.json", slots.to_json())
-            self._write("actions.json", actions)
+            for name, text in files.items():
+                self._write(name, text)
             self._write("metrics.jsonl", "")
             self._write_json("run.json", record)
         except OSError as error:

@@ -18,12 +18,14 @@ class TrainState:
         params: the model's parameters, float32.
         batch_stats: BatchNorm's running statistics, float32.
         opt_state: the optimiser's state.
+        average: a running mean of the parameters, `None` in recipes that keep none.
     """
 
     step: Array
     params: Any
     batch_stats: Any
     opt_state: Any
+    average: Any = None
 
 
 @struct.dataclass
@@ -96,4 +98,4 @@ class Snapshot:
     train: TrainState
     sums: EpochSums
     loop: LoopState
-    normaliser: Normaliser
+    normaliser: Normaliser | None

@@ -119,7 +119,7 @@ def _run(folder):
     actions = ActionFrequencies.build(RECORDINGS).to_json()
     made = RunFolder(folder / "run")
     split = {"train": ["1", "2"], "validation": ["3"]}
-    made.start(load_config("debug"), slots, split, actions, record)
+    made.start(load_config("debug"), slots, split, {"actions.json": actions}, record)
     line = {"val_macro_f1": 0.5, "seconds": 2.0, "train_loss": 1.0}
     for epoch in (1, 2):
         made.append_metrics({"epoch": epoch, **line})

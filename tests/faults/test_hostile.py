@@ -199,7 +199,7 @@ def test_no_file_of_a_run_is_written_through_a_link(tmp_path):
     run.write_evaluation({"macro_f1": 1.0})
     run.cut_metrics(0)
     line = {"epoch": 1, "train_loss": 1, "val_loss": 1, "val_macro_f1": 1, "learning_rate": 1}
-    draw_curves([{**line, "val_f1": {"a": 1}}], run.path / "curves.png")
+    draw_curves([{**line, "val_f1": {"a": 1}}], run.config(), run.path / "curves.png")
     write(run.path / "submission.csv", "sniff")
     assert precious.read_text() == "precious"
     for name in ("evaluation.json", "curves.png", "submission.csv", "metrics.jsonl"):

@@ -168,7 +168,7 @@ def test_records_of_a_run_of_any_json(examples):
             run = RunFolder(Path(folder))
             slots = SlotTable.build(["nose"], {})
             record = {"data_hash": "", "init_from": None}
-            run.start(load_config("debug"), slots, {"train": [], "validation": []}, "{}", record)
+            run.start(load_config("debug"), slots, {"train": [], "validation": []}, {}, record)
             for name, value in values.items():
                 (Path(folder) / name).write_text(json.dumps(value))
             for read in (run.slots, run.split, run.record, run.metrics):

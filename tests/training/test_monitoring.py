@@ -5,6 +5,7 @@ import struct
 import pytest
 from tiny import assembled, run
 
+from jaxbeh.config import load_config
 from jaxbeh.training import curves, event_files
 from jaxbeh.training.run_folder import RunFolder
 
@@ -61,5 +62,5 @@ def test_curves_are_a_picture_and_stand_a_class_without_frames(tmp_path):
         }
         for epoch in (1, 2, 3)
     ]
-    curves.draw_curves(lines, tmp_path / "curves.png")
+    curves.draw_curves(lines, load_config("debug"), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"

@@ -15,7 +15,7 @@ RECORD = {"data_hash": "abc", "init_from": None, "parameters": 3}
 
 def start(path, config=CONFIG, record=RECORD):
     folder = RunFolder(path)
-    folder.start(config, SLOTS, SPLIT, '{"lab": {}}', record)
+    folder.start(config, SLOTS, SPLIT, {"actions.json": '{"lab": {}}'}, record)
     return folder
 
 

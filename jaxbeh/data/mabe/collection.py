@@ -243,6 +243,7 @@ class _Reader:
             centre=centre(row, tracking),
             whitelist=wanted.whitelist,
             events=self._events(wanted, tracking, fps),
+            animals=row.animals(tracking.mice),
         )
 
     def _tracking(self, path: Path) -> Read:

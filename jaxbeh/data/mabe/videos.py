@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class VideoRow:
     size: tuple[float, float] | None
     behaviors: str | None
     cells: Mapping[str, str] = field(default_factory=dict)
+
+    def animals(self, mice: Iterable[int]) -> tuple[str, ...]:
+        """The identities of some mice, as written, of those that have one."""
+        found = [self.cells.get(f"mouse{mouse}_id", "").strip() for mouse in mice]
+        return tuple(name for name in found if name.lower() not in _MISSING)
 
 
 def read_videos(path: Path) -> list[VideoRow]:

@@ -1,0 +1,242 @@
+"""Probabilities for the tracks of whole videos: overlapping windows and members, averaged."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from numpy.typing import NDArray
+
+from jaxbeh.data.pair_store import (
+    GRID_HZ,
+    PairStore,
+    build_pair_store,
+    gather_pairs,
+    grid_frames,
+    pair_windows,
+)
+from jaxbeh.data.recording import Recording
+from jaxbeh.data.tracks import ActionVocabulary, Track
+from jaxbeh.inference.pairs.probabilities import TrackProbabilities
+from jaxbeh.inference.predictor import Sums
+from jaxbeh.training.checkpoints import Leaves, fill
+from jaxbeh.training.fetch import fetch
+from jaxbeh.training.pairs.loss import probabilities
+from jaxbeh.training.pairs.members import Members
+from jaxbeh.training.pairs.programs import init_members
+from jaxbeh.training.pairs.recipe import PairRecipe, predict_logits
+from jaxbeh.vocabulary import SlotTable
+
+_PLACES_AT_ONCE = 2**19
+"""Tracks are predicted in groups of at most this many places of the grid, longer ones by itself."""
+
+_BATCH = 64
+"""Windows of a batch, of each member."""
+
+
+@dataclass(frozen=True)
+class PairPredictor:
+    """Trained members that predict tracks.
+
+    Attributes:
+        recipe: the model.
+        slots: the run's keypoint slots.
+        vocabulary: the run's c actions.
+        labs: those trained on.
+        members: m of them.
+        variables: averaged parameters and BatchNorm statistics, stacked along a first axis m.
+    """
+
+    recipe: PairRecipe
+    slots: SlotTable
+    vocabulary: ActionVocabulary
+    labs: tuple[str, ...]
+    members: Members
+    variables: Any
+
+    @classmethod
+    def restore(
+        cls,
+        recipe: PairRecipe,
+        slots: SlotTable,
+        vocabulary: ActionVocabulary,
+        labs: Sequence[str],
+        members: Members,
+        leaves: Leaves,
+        source: Path,
+    ) -> Self:
+        """From a checkpoint's leaves; what only training needs is left where it is.
+
+        Raises:
+            CheckpointError: the leaves do not fit the model.
+        """
+        needed = ("train.average.", "train.batch_stats.")
+        kept = {path: leaf for path, leaf in leaves.items() if path.startswith(needed)}
+        state = jax.eval_shape(
+            partial(init_members, recipe, optax.identity(), members), jax.random.key(0)
+        )
+        full = fill(
+            {"train": {"average": state.average, "batch_stats": state.batch_stats}}, kept, source
+        )
+        variables = {
+            "params": full["train"]["average"],
+            "batch_stats": full["train"]["batch_stats"],
+        }
+        return cls(recipe, slots, vocabulary, tuple(labs), members, variables)
+
+    def of_members(self, chosen: NDArray[np.bool_]) -> Self:
+        """The same with some of the members."""
+        return dataclasses.replace(
+            self,
+            members=Members(fold=self.members.fold[chosen], seed=self.members.seed[chosen]),
+            variables=jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self.variables),
+        )
+
+    def predict(
+        self, recordings: Sequence[Recording], tracks: Sequence[Track]
+    ) -> Iterator[TrackProbabilities]:
+        """Yield every track's probabilities at its video's own frames, the mean over all members.
+
+        Windows overlap by half. All tracks, of any length, go through one compiled program.
+        """
+        length = self.recipe.length
+        groups = []
+        for group in _groups(recordings, tracks):
+            videos = sorted({track.video for track in group})
+            own = [recordings[video] for video in videos]
+            moved = [track._replace(video=videos.index(track.video)) for track in group]
+            groups.append((own, moved, pair_windows(own, moved, length, max(1, length // 2))))
+        room = Room.of(groups)
+        variables = jax.device_put(self.variables)
+        for own, moved, windows in groups:
+            store = build_pair_store(
+                own, moved, self.slots, self.vocabulary, self.labs, windows, labelled=False
+            )
+            places = [grid_frames(own[track.video]) for track in moved]
+            place = np.concatenate([[0], np.cumsum(places)])[:-1]
+            starts = place[windows[0][:, 0]].astype(np.int32) + windows[0][:, 2]
+            at = jnp.asarray(_lengthened(starts, room.windows))
+            held = jax.device_put(room.fill(store))
+            sums = Sums(
+                total=jnp.zeros((room.places, len(self.vocabulary)), jnp.float32),
+                count=jnp.zeros((room.places,), jnp.float32),
+            )
+            for first in range(0, len(windows[0]), _BATCH):
+                index = np.arange(first, first + _BATCH, dtype=np.int32)
+                index = np.where(index < len(windows[0]), index, np.int32(-1))
+                sums = self._add(variables, held, at, sums, jnp.asarray(index))
+            total, count = fetch((sums.total, sums.count))
+            mean = np.asarray(total) / np.maximum(np.asarray(count), 1.0)[:, None]
+            for track, start, size in zip(moved, place.tolist(), places, strict=True):
+                yield self._on_own_frames(own[track.video], track, mean[start : start + size])
+
+    def _on_own_frames(
+        self, recording: Recording, track: Track, grid: NDArray[np.float32]
+    ) -> TrackProbabilities:
+        place = np.arange(recording.tracking.frames) * (GRID_HZ / recording.fps)
+        low = np.minimum(np.floor(place + 1e-6).astype(np.int64), len(grid) - 1)
+        high = np.minimum(low + 1, len(grid) - 1)
+        share = np.clip(place - low, 0.0, 1.0).astype(np.float32)[:, None]
+        values = grid[:, list(track.actions)]
+        return TrackProbabilities(
+            recording=recording,
+            agent=f"mouse{track.agent}",
+            target=track.target,
+            actions=tuple(self.vocabulary.name(entry) for entry in track.actions),
+            values=(1 - share) * values[low] + share * values[high],
+        )
+
+    @cached_property
+    def _add(self) -> Callable[..., Sums]:
+        return jax.jit(partial(add_pair_probabilities, self.recipe), donate_argnums=3)
+
+
+def add_pair_probabilities(
+    recipe: PairRecipe, variables: Any, store: PairStore, at: Array, sums: Sums, windows: Array
+) -> Sums:
+    """Add what the members say of a batch of windows, int32 `[b]` rows of the table or −1.
+
+    Args:
+        recipe: the model.
+        variables: of the members, stacked.
+        store: with the windows.
+        at: int32 `[n]`, where each window starts in `sums`.
+        sums: so far, a row a place of the grid.
+        windows: the batch.
+    """
+    still = jnp.ones(windows.shape, jnp.float32)
+    frames = gather_pairs(store, windows, jnp.zeros_like(windows), still, recipe.length)
+    logits = jax.vmap(lambda one: predict_logits(recipe, one, frames))(variables)
+    found = jnp.mean(
+        jax.vmap(lambda one: probabilities(recipe.loss, one, frames.known))(logits), axis=0
+    )
+    index = at[jnp.maximum(windows, 0)][:, None] + jnp.arange(recipe.length, dtype=jnp.int32)
+    index = jnp.where(frames.mask, index, sums.count.shape[0])  # out of bounds: dropped
+    return Sums(
+        total=sums.total.at[index].add(found, mode="drop"),
+        count=sums.count.at[index].add(1.0, mode="drop"),
+    )
+
+
+@dataclass(frozen=True)
+class Room:
+    """Sizes that every group of tracks fits in, powers of two; see `predictor.Room`."""
+
+    points: int
+    videos: int
+    tracks: int
+    windows: int
+    places: int
+
+    @classmethod
+    def of(cls, groups: Sequence[tuple[Sequence[Recording], Sequence[Track], Any]]) -> Self:
+        """The room that the largest of some groups needs."""
+
+        def largest(sizes: Sequence[int]) -> int:
+            return 1 << max(0, max(sizes, default=1) - 1).bit_length()
+
+        return cls(
+            points=largest([sum(r.tracking.xy[..., 0].size for r in own) for own, _, _ in groups]),
+            videos=largest([len(own) for own, _, _ in groups]),
+            tracks=largest([len(moved) for _, moved, _ in groups]),
+            windows=largest([len(windows[0]) for _, _, windows in groups]),
+            places=largest(
+                [sum(grid_frames(own[t.video]) for t in moved) for own, moved, _ in groups]
+            ),
+        )
+
+    def fill(self, store: PairStore) -> PairStore:
+        """The store with its arrays lengthened by zeros (on the host)."""
+        sizes = {"points": self.points, "windows": self.windows, "phase": self.windows}
+        sizes |= dict.fromkeys(("tracks", "known", "bits_offset"), self.tracks)
+        sizes |= {"bits": len(store.bits)}
+        changed: dict[str, Any] = {
+            name: _lengthened(values, sizes.get(name, self.videos))
+            for name, values in vars(store).items()
+        }
+        return dataclasses.replace(store, **changed)
+
+
+def _lengthened(values: NDArray[Any], size: int) -> NDArray[Any]:
+    return np.pad(values, [(0, size - len(values))] + [(0, 0)] * (values.ndim - 1))
+
+
+def _groups(recordings: Sequence[Recording], tracks: Sequence[Track]) -> Iterator[list[Track]]:
+    group: list[Track] = []
+    held = 0
+    for track in tracks:
+        places = grid_frames(recordings[track.video])
+        if group and held + places > _PLACES_AT_ONCE:
+            yield group
+            group, held = [], 0
+        group.append(track)
+        held += places
+    if group:
+        yield group

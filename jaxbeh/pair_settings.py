@@ -1,0 +1,82 @@
+"""Settings of recipe v7: who does what to whom, over the data's own actions."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from jaxbeh.settings import Block, Config, ModelSettings, Probability, TCNSettings
+
+
+class NetworkSettings(Block):
+    """A stem for each body, the exchange between them, a model of time, two heads."""
+
+    stem: int = Field(128, ge=1, description="channels of each body")
+    lab_embedding: int = Field(16, ge=1)
+    encoder: ModelSettings = TCNSettings()
+
+
+class PairLossSettings(Block):
+    """Over the actions that were looked for in a track."""
+
+    name: Literal["softmax", "bce"] = Field(
+        "softmax", description="softmax: at most one action a frame; bce: each for itself"
+    )
+    balance: float = Field(
+        0.5, ge=0, le=1, description="an action's frames weigh (its share of frames) ** −balance"
+    )
+
+
+class PairAugmentationSettings(Block):
+    """What training windows are changed by."""
+
+    time_stretch: float = Field(
+        1.0, ge=1, description="a window runs up to this many times faster or slower"
+    )
+    lab_dropout: Probability = Field(0.1, description="windows that do not say their lab")
+
+
+class MemberSettings(Block):
+    """The networks that a run trains together: one a fold and seed."""
+
+    folds: int = Field(
+        3, ge=1, description="1 holds out one part, as data.split_file or the draw says"
+    )
+    seeds: int = Field(1, ge=1, description="networks a fold, which differ in all that is drawn")
+    hold_out: Literal["videos", "labs"] = Field(
+        "videos", description="labs: a fold is a lab, whatever `folds` says"
+    )
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        if self.folds * self.seeds > 256:
+            raise ValueError(
+                f"{self.folds} folds of {self.seeds} seeds are {self.folds * self.seeds} networks "
+                f"in one run; at most 256 are allowed"
+            )
+        return self
+
+
+class PairConfig(Config):
+    """Actions of each mouse alone and to each other, on 30 frames a second: recipe v7."""
+
+    score: ClassVar[str] = "val_official_f"
+    score_name: ClassVar[str] = "official F"
+
+    task: Literal["pairs"] = "pairs"
+    network: NetworkSettings = NetworkSettings()
+    loss: PairLossSettings = PairLossSettings()
+    augmentation: PairAugmentationSettings = PairAugmentationSettings()
+    members: MemberSettings = MemberSettings()
+    average: float = Field(
+        0.99, ge=0, lt=1, description="decay a step of the running mean of weights that predicts"
+    )
+
+    @model_validator(mode="after")
+    def _window_is_long_enough(self) -> Self:
+        shortest = self.network.encoder.shortest_window
+        if self.window.length < shortest:
+            raise ValueError(
+                f"window.length: {self.window.length} frames are fewer than the {shortest} that "
+                f"the poolings of model {self.network.encoder.name} need"
+            )
+        return self

@@ -1,0 +1,134 @@
+"""Recipe v7: actions of each mouse, alone and to each other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxbeh.data.recording import Recording
+from jaxbeh.data.report import ReadingReport
+from jaxbeh.inference.pairs.records import Known
+from jaxbeh.inference.scene_bouts import ActionFrequencies
+from jaxbeh.pair_settings import PairConfig
+from jaxbeh.tasks.scene import where
+from jaxbeh.tasks.task import Hooks, Job, Table
+from jaxbeh.training.devices import Devices
+from jaxbeh.training.loop import Run
+from jaxbeh.training.pairs import assemble as building
+from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset
+from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.training.state import Snapshot
+from jaxbeh.vocabulary import SlotTable
+
+
+@dataclass(frozen=True, eq=False)
+class PairTask:
+    """See `Task`.
+
+    Attributes:
+        config: the run's settings.
+        dataset: tracks and folds.
+    """
+
+    config: PairConfig
+    dataset: PairDataset
+
+    @classmethod
+    def prepare(
+        cls, recordings: Sequence[Recording], config: PairConfig, report: ReadingReport
+    ) -> "PairTask":
+        """Find tracks and folds; raises as `build_pair_dataset`."""
+        return cls(config, build_pair_dataset(recordings, config, report))
+
+    @property
+    def slots(self) -> SlotTable:
+        """The run's keypoint slots."""
+        return self.dataset.slots
+
+    def split(self) -> dict[str, list[str]]:
+        """Video ids, those trained on and held out by any member, and by fold."""
+        return self.dataset.split()
+
+    def tables(self) -> Sequence[Table]:
+        """Folds and actions."""
+        dataset = self.dataset
+        frames = [recording.tracking.frames for recording in dataset.recordings]
+        folds: list[list[object]] = []
+        for fold in range(dataset.folds):
+            videos = np.flatnonzero(dataset.fold == fold).tolist()
+            labs = {dataset.recordings[video].lab_id for video in videos}
+            tracks = int((dataset.track_fold == fold).sum())
+            shown = len(videos), tracks, sum(frames[video] for video in videos), len(labs)
+            folds.append([fold + 1, *shown])
+        names = dataset.vocabulary
+        actions: list[list[object]] = [
+            [
+                names.name(entry),
+                "alone" if entry < len(names.alone) else "to another",
+                int(seen),
+                int(looked_for),
+            ]
+            for entry, (seen, looked_for) in enumerate(dataset.entry_frames)
+        ]
+        return [
+            Table("Held out", ["fold", "videos", "tracks", "frames", "labs"], folds),
+            Table("Actions", ["action", "", "frames", "of frames looked at"], actions),
+        ]
+
+    def notes(self) -> Sequence[str]:
+        """Actions that are never shown."""
+        entries = np.flatnonzero(self.dataset.entry_frames[:, 0] == 0)
+        if not len(entries):
+            return []
+        names = sorted({self.dataset.vocabulary.name(int(entry)) for entry in entries})
+        return [f"Actions that were looked for and are never shown: {', '.join(names)}"]
+
+    def files(self) -> Mapping[str, str]:
+        """Vocabulary, labs and members, and how often each triple was annotated."""
+        dataset = self.dataset
+        known = Known(
+            vocabulary=dataset.vocabulary,
+            labs=dataset.labs,
+            folds=dataset.folds,
+            seeds=self.config.members.seeds,
+        )
+        counted = ActionFrequencies.build(dataset.recordings)
+        return {"known.json": known.to_json(), "actions.json": counted.to_json()}
+
+    def content(self) -> Mapping[str, list[str]]:
+        """Hashes of what any member trained on, and of what any held out."""
+        split = self.dataset.split()
+        return {
+            "train_content": self.dataset.content(split["train"]),
+            "validation_content": self.dataset.content(split["validation"]),
+        }
+
+    def assemble(self, devices: Devices) -> Job:
+        """See `Task`."""
+        made = building.assemble(self.config, self.dataset, devices)
+
+        def run(folder: RunFolder, snapshot: Snapshot, hooks: Hooks) -> Run:
+            del snapshot
+            return building.run_of(
+                made, self.config, self.dataset, folder, hooks.on_epoch, hooks.on_checkpoint
+            )
+
+        plan = made.plan
+        networks = f"{made.members.count} networks ({self.dataset.folds} folds"
+        return Job(
+            plan=(
+                f"All are {networks} × {self.config.members.seeds} seeds). Epoch: {plan.steps:,} "
+                f"steps of {plan.rows} windows for each. Device: {where(devices, plan.rows)}; all "
+                f"frames take {made.nbytes / 1e6:.0f} MB."
+            ),
+            windows=plan.windows,
+            template=building.template(made),
+            first=lambda: building.first_snapshot(made),
+            run=run,
+        )
+
+    def finish(self, folder: RunFolder, tell: Callable[[str], None]) -> Sequence[Table]:
+        """Predict what each member held out, and tune the decoding on it."""
+        from jaxbeh.inference.pairs.held_out import finish
+
+        return finish(self.config, self.dataset, folder, tell)

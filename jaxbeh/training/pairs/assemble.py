@@ -1,0 +1,266 @@
+"""Put a run of pairs together: frames on the device, programs, a first snapshot, validation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxbeh.data.pair_store import build_pair_store, grid_frames, pair_windows
+from jaxbeh.data.store import starts_of
+from jaxbeh.data.tracks import ActionVocabulary, action_bits
+from jaxbeh.errors import RunError
+from jaxbeh.pair_settings import PairConfig
+from jaxbeh.training import optimiser, schedule
+from jaxbeh.training.assemble import longest_call
+from jaxbeh.training.devices import STORE_SHARE, Devices
+from jaxbeh.training.fetch import fetch
+from jaxbeh.training.loop import Run, Validation
+from jaxbeh.training.pairs.dataset import PairDataset
+from jaxbeh.training.pairs.judge import lab_scores, mean_of_labs
+from jaxbeh.training.pairs.loss import entry_weights
+from jaxbeh.training.pairs.members import Members, plan_members
+from jaxbeh.training.pairs.programs import (
+    Judged,
+    PairData,
+    build_pair_programs,
+    judged_windows,
+)
+from jaxbeh.training.pairs.recipe import PairRecipe
+from jaxbeh.training.plan import EpochPlan
+from jaxbeh.training.programs import Programs
+from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
+
+
+@dataclass(frozen=True)
+class PairsAssembled:
+    """A run of pairs ready to be started or continued.
+
+    Attributes:
+        programs: compiled calls.
+        plan: of the training epoch.
+        data: on the devices.
+        root: the run's key, on the device.
+        rate: step → learning rate, before the loop's scale, on the host.
+        cool: lowers the loop's scale after an epoch, where the schedule says so.
+        recipe: what the programs are built from.
+        members: the networks.
+        devices: where all of it is.
+        nbytes: what the data take on each device.
+    """
+
+    programs: Programs
+    plan: EpochPlan
+    data: PairData
+    root: jax.Array
+    rate: Callable[[int], float]
+    cool: Callable[[LoopState], LoopState]
+    recipe: PairRecipe
+    members: Members
+    devices: Devices
+    nbytes: int
+
+
+def recipe_of(config: PairConfig, dataset: PairDataset) -> PairRecipe:
+    """The recipe for a dataset's vocabulary, labs and action frequencies."""
+    vocabulary = dataset.vocabulary
+    return PairRecipe.from_config(
+        config,
+        len(vocabulary.alone),
+        len(vocabulary.pair),
+        len(dataset.labs),
+        entry_weights(dataset.entry_frames, config.loss.balance),
+    )
+
+
+def assemble(
+    config: PairConfig,
+    dataset: PairDataset,
+    devices: Devices | None = None,
+    members: Members | None = None,
+) -> PairsAssembled:
+    """Build store and programs, and bring the store to the devices.
+
+    Args:
+        config: the run's settings.
+        dataset: its videos.
+        devices: all there are by default.
+        members: all of the run's by default; fewer train to the same weights as among all.
+
+    Raises:
+        RunError: the frames do not fit on a device, or the devices cannot share a batch.
+    """
+    devices = devices or Devices.all()
+    members = members or Members.all(dataset.folds, config.members.seeds)
+    window, settings = config.window, config.training
+    own, tracks = dataset.recordings, dataset.tracks
+    training = pair_windows(own, tracks, window.length, window.train_stride)
+    tiles = pair_windows(own, tracks, window.length, window.length)
+    both = (np.concatenate([training[0], tiles[0]]), np.concatenate([training[1], tiles[1]]))
+    store = build_pair_store(own, tracks, dataset.slots, dataset.vocabulary, dataset.labs, both)
+    fold = dataset.track_fold
+    seen = fold[training[0][:, 0]] != np.arange(dataset.folds, dtype=np.int32)[:, None]
+    if not seen.any(axis=1).all():
+        raise RunError("a fold leaves no window to train on; give fewer folds")
+    plan = plan_members(seen, members.count, settings.batch_size, longest_call())
+    if plan.rows % devices.count:
+        raise RunError(
+            f"training.batch_size: batches of {plan.rows} windows cannot be shared evenly by "
+            f"{devices.count} devices; choose a multiple of {devices.count}"
+        )
+    table = judged_windows(tiles[0], fold, members, settings.batch_size, len(training[0]))
+    places = np.array([grid_frames(own[track.video]) for track in tracks], np.int64)
+    leaves: dict[str, Any] = {
+        "trained": seen[members.fold],
+        "judged": table,
+        "place": starts_of(places),
+    }
+    data = PairData(store=store, **leaves)
+    nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
+    _require_room(devices, nbytes)
+    recipe = recipe_of(config, dataset)
+    course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
+    rule = optimiser.build(config.optimizer, course.rate)
+    programs = build_pair_programs(recipe, rule, plan, members, int(places.sum()), devices)
+    host = jax.local_devices(backend="cpu")[0]
+
+    def rate(step: int) -> float:
+        with jax.default_device(host), jax.transfer_guard("allow"):
+            return float(course.rate(np.int32(step)))
+
+    return PairsAssembled(
+        programs=programs,
+        plan=plan,
+        data=devices.put(data),
+        root=jax.random.wrap_key_data(
+            devices.put(jax.random.key_data(jax.random.key(settings.seed)))
+        ),
+        rate=rate,
+        cool=course.cool,
+        recipe=recipe,
+        members=members,
+        devices=devices,
+        nbytes=nbytes,
+    )
+
+
+def _require_room(devices: Devices, nbytes: int) -> None:
+    if not devices.has_room(nbytes):
+        raise RunError(
+            f"the frames take {nbytes / 1e9:.1f} GB on each device, more than {STORE_SHARE:.0%} of "
+            f"its memory; train on fewer videos, or on a device with more memory"
+        )
+
+
+def first_snapshot(assembled: PairsAssembled) -> Snapshot:
+    """A fresh state of all members, on the host."""
+    state = assembled.programs.init(assembled.root)
+    return Snapshot(
+        train=fetch(state), sums=EpochSums.zero(), loop=LoopState.start(), normaliser=None
+    )
+
+
+def template(assembled: PairsAssembled) -> Snapshot:
+    """A snapshot of shapes and dtypes, without computing anything."""
+    return Snapshot(
+        train=jax.eval_shape(assembled.programs.init, assembled.root),
+        sums=EpochSums.zero(),
+        loop=LoopState.start(),
+        normaliser=None,
+    )
+
+
+def validation_of(assembled: PairsAssembled, dataset: PairDataset, score: str) -> Validation:
+    """Judge by the official F of what each member's likeliest actions are in its fold.
+
+    Members of one seed cover all folds and are scored together; seeds are averaged.
+    """
+    tracks, own = dataset.tracks, dataset.recordings
+    places = np.array([grid_frames(own[track.video]) for track in tracks], np.int64)
+    start = starts_of(places)
+    bits = [action_bits(own[track.video], track, dataset.vocabulary) for track in tracks]
+    held_out = np.isin(dataset.track_fold, assembled.members.fold)
+    judged = np.flatnonzero(held_out)
+
+    def launch(state: TrainState) -> Judged:
+        return assembled.programs.validate(state, assembled.data, None)
+
+    def summarise(found: Judged) -> dict[str, Any]:
+        by_seed = [
+            lab_scores(
+                own,
+                [tracks[index] for index in judged],
+                [bits[index] for index in judged],
+                [row[start[index] : start[index] + places[index]] for index in judged],
+            )
+            for row in np.asarray(found.decisions)
+        ]
+        return {
+            "val_loss": float(found.loss) / max(float(found.weight), 1e-30),
+            score: float(np.mean([mean_of_labs(scores) for scores in by_seed])),
+            "val_f1": _by_action(by_seed, dataset.vocabulary),
+            "val_labs": _by_lab(by_seed),
+        }
+
+    return Validation(launch=launch, summarise=summarise, score=score)
+
+
+def _by_action(
+    by_seed: list[dict[str, dict[int, float]]], vocabulary: ActionVocabulary
+) -> dict[str, float | None]:
+    """F of each action, the mean over seeds and the labs that have it; `None` where none has."""
+    found: dict[str, list[float]] = {name: [] for name in (*vocabulary.alone, *vocabulary.pair)}
+    for scores in by_seed:
+        for of_lab in scores.values():
+            for entry, value in of_lab.items():
+                found[vocabulary.name(entry)].append(value)
+    return {name: float(np.mean(values)) if values else None for name, values in found.items()}
+
+
+def _by_lab(by_seed: list[dict[str, dict[int, float]]]) -> dict[str, float]:
+    """Each lab's mean over its actions, the mean over seeds."""
+    found: dict[str, list[float]] = {}
+    for scores in by_seed:
+        for lab, of_lab in scores.items():
+            if of_lab:
+                found.setdefault(lab, []).append(float(np.mean(list(of_lab.values()))))
+    return {lab: float(np.mean(values)) for lab, values in sorted(found.items())}
+
+
+def run_of(
+    assembled: PairsAssembled,
+    config: PairConfig,
+    dataset: PairDataset,
+    folder: RunFolder,
+    on_epoch: Callable[[Mapping[str, Any]], None],
+    on_checkpoint: Callable[[int], None] | None,
+) -> Run:
+    """What the loop works with."""
+    return Run(
+        folder=folder,
+        programs=with_data(assembled),
+        plan=assembled.plan,
+        devices=assembled.devices,
+        store=assembled.data,
+        root=assembled.root,
+        rate=assembled.rate,
+        cool=assembled.cool,
+        validation=validation_of(assembled, dataset, config.score),
+        settings=config.training,
+        on_epoch=on_epoch,
+        on_checkpoint=on_checkpoint,
+    )
+
+
+def with_data(assembled: PairsAssembled) -> Programs:
+    """The programs as the loop calls them: an order follows from key and step alone."""
+    programs, trained = assembled.programs, assembled.data.trained
+
+    def shuffle(root: jax.Array, step: jax.Array) -> jax.Array:
+        return programs.shuffle(root, step, trained)
+
+    return Programs(
+        init=programs.init, shuffle=shuffle, train=programs.train, validate=programs.validate
+    )

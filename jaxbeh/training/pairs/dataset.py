@@ -1,0 +1,175 @@
+"""From labelled recordings to tracks, their vocabulary, and the fold that each is held out in."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jaxbeh.data.folds import fold_of_video, lab_folds
+from jaxbeh.data.recording import Recording
+from jaxbeh.data.report import ReadingReport
+from jaxbeh.data.split import split_videos
+from jaxbeh.data.tracks import ActionVocabulary, Track, action_bits, entry_frames, tracks_of
+from jaxbeh.errors import DataError, RunError
+from jaxbeh.pair_settings import PairConfig
+from jaxbeh.vocabulary import ClassMap, SlotTable
+
+TRAINED_ALWAYS = -1
+"""The fold of a video that no member holds out."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairDataset:
+    """Labelled videos as tracks.
+
+    Attributes:
+        recordings: the videos that teach something.
+        folds: K.
+        fold: int32 `[v]`, in which each video is held out; −1: in none.
+        tracks: of all videos.
+        vocabulary: every action that was looked for.
+        labs: in sorted order.
+        slots: the run's keypoint slots.
+        entry_frames: int64 `[c, 2]`, frames of each action seen and looked for.
+    """
+
+    recordings: tuple[Recording, ...]
+    folds: int
+    fold: NDArray[np.int32]
+    tracks: tuple[Track, ...]
+    vocabulary: ActionVocabulary
+    labs: tuple[str, ...]
+    slots: SlotTable
+    entry_frames: NDArray[np.int64]
+
+    @property
+    def track_fold(self) -> NDArray[np.int32]:
+        """Int32 `[k]`, the fold of each track's video."""
+        return self.fold[[track.video for track in self.tracks]]
+
+    def split(self) -> dict[str, list[str]]:
+        """Video ids as `split.json` holds them: trained on and held out by any, then by fold."""
+        ids = [recording.video_id for recording in self.recordings]
+        by_fold = {
+            f"fold {fold + 1}": [ids[index] for index in np.flatnonzero(self.fold == fold)]
+            for fold in range(self.folds)
+        }
+        seen = self.fold == TRAINED_ALWAYS if self.folds == 1 else np.ones(len(ids), np.bool_)
+        held_out = self.fold != TRAINED_ALWAYS
+        return {
+            "train": [ids[index] for index in np.flatnonzero(seen)],
+            "validation": [ids[index] for index in np.flatnonzero(held_out)],
+            **by_fold,
+        }
+
+    def content(self, videos: Sequence[str]) -> list[str]:
+        """Content hashes of the trackings of some videos."""
+        wanted = set(videos)
+        return sorted(
+            {
+                recording.tracking.content_hash
+                for recording in self.recordings
+                if recording.video_id in wanted
+            }
+        )
+
+
+def build_pair_dataset(
+    recordings: Sequence[Recording], config: PairConfig, report: ReadingReport
+) -> PairDataset:
+    """Find tracks, vocabulary, slots and folds.
+
+    Args:
+        recordings: labelled videos.
+        config: folds, split, aliases.
+        report: told of videos that teach nothing and of keypoints without a slot.
+
+    Raises:
+        RunError: no video teaches anything.
+        DataError: the folds cannot be made.
+        SettingsError: more unknown keypoints than slots.
+    """
+    slots = SlotTable.build(
+        [name for recording in recordings for name in recording.tracking.keypoints],
+        config.data.aliases,
+    )
+    kept = [item for item in recordings if _teaches(item, slots, report)]
+    if not kept:
+        raise RunError(
+            f"none of the {len(recordings)} labelled videos teaches anything; the table says why"
+        )
+    vocabulary = ActionVocabulary.build(
+        triple
+        for item in kept
+        for triple in item.whitelist or ()
+        if _tracked(item, triple.mouse_ids())
+    )
+    folds, fold = _folds(kept, config, report)
+    tracks = [
+        track
+        for index, item in enumerate(kept)
+        for track in tracks_of(index, item, item.whitelist or (), vocabulary)
+    ]
+    bits = [action_bits(kept[track.video], track, vocabulary) for track in tracks]
+    return PairDataset(
+        recordings=tuple(kept),
+        folds=folds,
+        fold=np.array(fold, np.int32),
+        tracks=tuple(tracks),
+        vocabulary=vocabulary,
+        labs=tuple(sorted({item.lab_id for item in kept})),
+        slots=slots,
+        entry_frames=entry_frames(tracks, bits, len(vocabulary)),
+    )
+
+
+def with_known_keypoints(recording: Recording, slots: SlotTable, report: ReadingReport) -> bool:
+    """Whether a video has a keypoint with a slot; what is dropped is reported."""
+    try:
+        _, dropped = slots.columns(recording.tracking.keypoints)
+    except DataError as error:
+        report.add(str(error), "left out", recording.video_id)
+        return False
+    if dropped:
+        report.add(f"keypoints without a slot: {', '.join(dropped)}", "dropped", recording.video_id)
+    return True
+
+
+def _teaches(recording: Recording, slots: SlotTable, report: ReadingReport) -> bool:
+    if recording.events is None:
+        return False
+    if not any(_tracked(recording, triple.mouse_ids()) for triple in recording.whitelist or ()):
+        report.add(
+            "no action was looked for in a tracked mouse",
+            "teaches nothing, left out",
+            recording.video_id,
+        )
+        return False
+    return with_known_keypoints(recording, slots, report)
+
+
+def _tracked(recording: Recording, mice: Sequence[int]) -> bool:
+    return set(mice) <= set(recording.tracking.mice)
+
+
+def _folds(
+    recordings: Sequence[Recording], config: PairConfig, report: ReadingReport
+) -> tuple[int, list[int]]:
+    """K, and the fold of each video."""
+    members = config.members
+    if members.hold_out == "labs":
+        fold = lab_folds(recordings)
+        return max(fold) + 1, fold
+    if members.folds > 1:
+        if config.data.split_file is not None:
+            raise RunError(
+                f"data.split_file: {config.data.split_file} says one split, and members.folds "
+                f"{members.folds}; give --folds 1 to use the file, or null to draw folds"
+            )
+        return members.folds, fold_of_video(recordings, members.folds, config.training.seed, report)
+    counts = Counter(triple.action for item in recordings for triple in item.whitelist or ())
+    every = ClassMap.build([("none", ()), *((action, (action,)) for action in sorted(counts))])
+    _, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
+    return 1, [0 if item.video_id in set(held_out) else TRAINED_ALWAYS for item in recordings]

@@ -1,0 +1,87 @@
+"""The fixed part of v7's programs, and the way from gathered pairs to logits."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxbeh.data.pair_store import GRID_HZ, NO_LAB, PairFrames, PairStore, gather_pairs
+from jaxbeh.features.pairwise import pairwise
+from jaxbeh.models.inputs import PairInputs
+from jaxbeh.models.pair_network import PairNetwork
+from jaxbeh.pair_settings import PairAugmentationSettings, PairConfig
+from jaxbeh.training.pairs.augmentation import augment
+from jaxbeh.training.recipe import precision
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """What the programs are built from.
+
+    Attributes:
+        model: `(PairInputs, train) → logits [b, t, c]`.
+        length: t, places of the grid.
+        jitter: training windows start up to this share of a stride off, in places of the grid.
+        augmentation: what training windows are changed by.
+        loss: `softmax` or `bce`.
+        weights: c weights.
+        average: decay of the running mean of weights.
+    """
+
+    model: nn.Module
+    length: int
+    jitter: int
+    augmentation: PairAugmentationSettings
+    loss: str
+    weights: tuple[float, ...]
+    average: float
+
+    @classmethod
+    def from_config(
+        cls, config: PairConfig, alone: int, pair: int, labs: int, weights: tuple[float, ...]
+    ) -> "PairRecipe":
+        """The recipe that a config describes, for a vocabulary and labs of the data."""
+        dtype = precision(config.training)
+        return cls(
+            model=PairNetwork.from_settings(config.network, alone, pair, labs, dtype),
+            length=config.window.length,
+            jitter=config.window.train_stride // 2,
+            augmentation=config.augmentation,
+            loss=config.loss.name,
+            weights=weights,
+            average=config.average,
+        )
+
+
+def inputs_of(frames: PairFrames) -> PairInputs:
+    """The features of gathered pairs."""
+    found = pairwise(frames.xy, frames.valid, GRID_HZ)
+    return PairInputs(own=found.own, relation=found.relation, mask=frames.mask, lab=frames.lab)
+
+
+def training_frames(recipe: PairRecipe, store: PairStore, windows: Array, key: Array) -> PairFrames:
+    """Windows moved and stretched in time, their bodies changed, some without their lab."""
+    settings = recipe.augmentation
+    shift_key, stretch_key, lab_key, body_key = jax.random.split(key, 4)
+    shape = windows.shape
+    moved = jax.random.uniform(shift_key, shape, jnp.float32, -recipe.jitter, recipe.jitter)
+    video = store.tracks[store.windows[jnp.maximum(windows, 0), 0], 0]
+    shift = jnp.round(moved * store.fps[video] / jnp.float32(GRID_HZ)).astype(jnp.int32)
+    widest = math.log(settings.time_stretch)
+    stretch = jnp.exp(jax.random.uniform(stretch_key, shape, jnp.float32, -1.0, 1.0) * widest)
+    frames = gather_pairs(store, windows, shift, stretch, recipe.length)
+    nameless = jax.random.bernoulli(lab_key, settings.lab_dropout, shape)
+    xy, valid = augment(body_key, frames.xy, frames.valid, settings, GRID_HZ)
+    return frames.replace(  # type: ignore[attr-defined,no-any-return]  # by struct
+        xy=xy, valid=valid, lab=jnp.where(nameless, NO_LAB, frames.lab)
+    )
+
+
+def predict_logits(recipe: PairRecipe, variables: Any, frames: PairFrames) -> Array:
+    """Float32 logits `[b, t, c]` without augmentation or dropout."""
+    logits: Array = recipe.model.apply(variables, inputs_of(frames), train=False)  # type: ignore[assignment]  # Any
+    return logits
