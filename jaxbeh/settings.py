@@ -195,6 +195,23 @@ ModelSettings = Annotated[
 """The settings of any model; its `name` says which."""
 
 
+class PairNetworkSettings(Block):
+    """The network of pair actions: stem, exchange, encoder, heads (`models/pair_network.py`)."""
+
+    encoder: ModelSettings = UNetSettings()
+    width: int = Field(192, ge=1, description="numbers a frame, into the encoder and out of it")
+    stem: int = Field(128, ge=1, description="numbers a body")
+    lab_embedding: int = Field(16, ge=1)
+
+    @model_validator(mode="after")
+    def _encoder_takes_features(self) -> Self:
+        if isinstance(self.encoder, HybridSettings):
+            raise ValueError(
+                "encoder.name: hybrid takes keypoints, not features; choose another model"
+            )
+        return self
+
+
 class ClassSettings(Block):
     """One class of the scene and the actions that belong to it."""
 

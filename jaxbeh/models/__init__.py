@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 
 from jaxbeh.models.conv_bilstm import ConvBiLSTM
 from jaxbeh.models.hybrid import Hybrid
-from jaxbeh.models.inputs import Inputs
+from jaxbeh.models.inputs import Inputs, PairInputs
 from jaxbeh.models.mlp import MLP
 from jaxbeh.models.tcn import TCN
 from jaxbeh.models.transformer import Transformer
@@ -51,4 +51,4 @@ def build(
             return UNet.from_settings(settings, classes, dtype)
 
 
-__all__ = ["Inputs", "build"]
+__all__ = ["Inputs", "PairInputs", "build"]
