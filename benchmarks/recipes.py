@@ -34,6 +34,7 @@ VARIANTS = {
     "v6-tcn": ("v6", "model.name=tcn"),
     "v6-hybrid": ("v6", "model.name=hybrid"),
     "v6-transformer": ("v6", "model.name=transformer"),
+    "v6-unet": ("v6", "model.name=unet"),
 }
 """A recipe and the settings that are changed in it."""
 

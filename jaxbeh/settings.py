@@ -135,12 +135,32 @@ class TransformerSettings(_ModelBlock):
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"width {self.width} is not divisible by twice the {self.heads} heads; "
-                f"{2 * self.heads * max(1, round(self.width / (2 * self.heads)))} would be"
-            )
+        _refuse_uneven_heads(self.width, self.heads)
         return self
+
+
+class UNetSettings(_ModelBlock):
+    """Convolutions down to a coarse scale with attention, and back up (`models/unet.py`)."""
+
+    name: Literal["unet"] = "unet"
+    width: int = Field(192, ge=2)
+    levels: int = Field(4, ge=1, le=8, description="each halves the steps")
+    attention_layers: int = Field(2, ge=0)
+    heads: int = Field(6, ge=1)
+    dropout: Probability = 0.1
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        _refuse_uneven_heads(self.width, self.heads)
+        return self
+
+
+def _refuse_uneven_heads(width: int, heads: int) -> None:
+    if width % (2 * heads):
+        raise ValueError(
+            f"width {width} is not divisible by twice the {heads} heads; "
+            f"{2 * heads * max(1, round(width / (2 * heads)))} would be"
+        )
 
 
 class BiLSTMSettings(Block):
@@ -164,10 +184,32 @@ class HybridSettings(_ModelBlock):
 
 
 ModelSettings = Annotated[
-    MLPSettings | ConvBiLSTMSettings | TCNSettings | HybridSettings | TransformerSettings,
+    MLPSettings
+    | ConvBiLSTMSettings
+    | TCNSettings
+    | HybridSettings
+    | TransformerSettings
+    | UNetSettings,
     Field(discriminator="name"),
 ]
 """The settings of any model; its `name` says which."""
+
+
+class PairNetworkSettings(Block):
+    """The network of pair actions: stem, exchange, encoder, heads (`models/pair_network.py`)."""
+
+    encoder: ModelSettings = UNetSettings()
+    width: int = Field(192, ge=1, description="numbers a frame, into the encoder and out of it")
+    stem: int = Field(128, ge=1, description="numbers a body")
+    lab_embedding: int = Field(16, ge=1)
+
+    @model_validator(mode="after")
+    def _encoder_takes_features(self) -> Self:
+        if isinstance(self.encoder, HybridSettings):
+            raise ValueError(
+                "encoder.name: hybrid takes keypoints, not features; choose another model"
+            )
+        return self
 
 
 class ClassSettings(Block):

@@ -105,7 +105,7 @@ def test_another_models_name_takes_that_models_defaults():
         (
             ["model.name=resnet"],
             "model.name = 'resnet': there is no such one; there are mlp, conv_bilstm, tcn, "
-            "hybrid, transformer",
+            "hybrid, transformer, unet",
         ),
         (["schedule.name=step"], "schedule.name = 'step': there is no such one"),
         (["features.name=pixels"], "features.name = 'pixels': there is no such one"),
@@ -118,6 +118,11 @@ def test_another_models_name_takes_that_models_defaults():
             ["model.name=transformer", "model.heads=7"],
             "width 256 is not divisible by twice the 7 heads",
         ),
+        (
+            ["model.name=unet", "model.width=200"],
+            "width 200 is not divisible by twice the 6 heads; 204 would be",
+        ),
+        (["model.name=unet", "model.levels=9"], "model.levels = 9"),
         (
             ["schedule.name=plateau", "schedule.floor=0.1"],
             "the lowest rate 0.1 of plateau is above optimizer.learning_rate 0.0004",

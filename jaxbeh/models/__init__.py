@@ -7,10 +7,11 @@ from jax.typing import DTypeLike
 
 from jaxbeh.models.conv_bilstm import ConvBiLSTM
 from jaxbeh.models.hybrid import Hybrid
-from jaxbeh.models.inputs import Inputs
+from jaxbeh.models.inputs import Inputs, PairInputs
 from jaxbeh.models.mlp import MLP
 from jaxbeh.models.tcn import TCN
 from jaxbeh.models.transformer import Transformer
+from jaxbeh.models.unet import UNet
 from jaxbeh.settings import (
     ConvBiLSTMSettings,
     HybridSettings,
@@ -18,6 +19,7 @@ from jaxbeh.settings import (
     ModelSettings,
     TCNSettings,
     TransformerSettings,
+    UNetSettings,
 )
 
 
@@ -45,6 +47,8 @@ def build(
             return Hybrid.from_settings(settings, classes, dtype, mesh)
         case TransformerSettings():
             return Transformer.from_settings(settings, classes, dtype)
+        case UNetSettings():
+            return UNet.from_settings(settings, classes, dtype)
 
 
-__all__ = ["Inputs", "build"]
+__all__ = ["Inputs", "PairInputs", "build"]

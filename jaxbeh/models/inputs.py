@@ -19,3 +19,20 @@ class Inputs:
     points: Array
     points_valid: Array
     mask: Array
+
+
+@struct.dataclass
+class PairInputs:
+    """A batch of windows of an agent and an other as the network of pair actions sees it.
+
+    Attributes:
+        own: float32 `[b, t, 2, f]`, features of the agent and of the other; 0 where missing.
+        relation: float32 `[b, t, g]`, features of the other in the agent's frame; 0 where missing.
+        mask: bool `[b, t]`, true for a window's frames, false in the padding behind them.
+        lab: int32 `[b]`, 0 where unknown, else 1 to the number of labs.
+    """
+
+    own: Array
+    relation: Array
+    mask: Array
+    lab: Array

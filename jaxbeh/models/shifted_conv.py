@@ -8,25 +8,28 @@ from jax.typing import DTypeLike
 
 
 class ShiftedConv(nn.Module):
-    """Convolution over time with kernel 3 and same padding, as one product of three shifts.
+    """Convolution over time with an odd kernel and same padding, as one product of shifts.
 
     Inside a compiled loop a plain convolution misses XLA's fast path on a CPU (about six times
     slower) and turns into a grouped one under `vmap`; a product does neither.
 
     Attributes:
         channels: output channels.
-        dilation: frames from one of the three shifts to the next.
+        dilation: frames from one shift to the next.
+        taps: shifts, the middle one of 0 frames.
         dtype: of the product and the output; parameters are float32.
     """
 
     channels: int
     dilation: int = 1
+    taps: int = 3
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """`[t, b, i]` → `[t, b, channels]`."""
-        kernel = self.param("kernel", lecun_normal(in_axis=(0, 1)), (3, x.shape[-1], self.channels))
+        shape = (self.taps, x.shape[-1], self.channels)
+        kernel = self.param("kernel", lecun_normal(in_axis=(0, 1)), shape)
         bias = self.param("bias", zeros, (self.channels,))
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         if x.shape[-1] > self.channels:
@@ -42,7 +45,8 @@ class ShiftedConv(nn.Module):
         return shifts @ kernel.reshape(-1, self.channels) + bias.astype(self.dtype)
 
     def _shifted(self, x: Array) -> list[Array]:
-        """What stands `dilation` frames before, at, and behind each frame; 0 beyond the ends."""
-        reach, time = self.dilation, x.shape[0]
+        """What stands so many frames before, at, and behind each frame; 0 beyond the ends."""
+        reach, time = self.taps // 2 * self.dilation, x.shape[0]
         padded = jnp.pad(x, ((reach, reach), (0, 0), (0, 0)))
-        return [padded[shift * reach : shift * reach + time] for shift in range(3)]
+        starts = range(0, 2 * reach + 1, self.dilation)
+        return [padded[start : start + time] for start in starts]

@@ -19,8 +19,14 @@ from jaxbeh.settings import TransformerSettings
 _WIDENING = 4  # of a layer's feed-forward part, as published
 
 
-class _Layer(nn.Module):
-    """Self-attention, then a feed-forward part, each added to what came in."""
+class EncoderLayer(nn.Module):
+    """Self-attention, then a feed-forward part, each added to what came in.
+
+    Attributes:
+        heads: of attention; 2 · heads divides the width.
+        dropout: see the module's docstring.
+        dtype: of products and activations; parameters are float32.
+    """
 
     heads: int
     dropout: float
@@ -86,7 +92,9 @@ class TransformerEncoder(nn.Module):
         x = nn.Dense(self.width, dtype=self.dtype)(jnp.where(mask[..., None], x, 0.0))
         x = Dropout(self.dropout, deterministic=not train)(x)
         for layer in range(self.layers):
-            x = _Layer(self.heads, self.dropout, self.dtype, name=f"layer_{layer}")(x, seen, train)
+            x = EncoderLayer(self.heads, self.dropout, self.dtype, name=f"layer_{layer}")(
+                x, seen, train
+            )
         encoded: Array = nn.LayerNorm()(x.astype(jnp.float32)).astype(self.dtype)
         return encoded
 

@@ -14,6 +14,7 @@ from jaxbeh.settings import (
     MLPSettings,
     TCNSettings,
     TransformerSettings,
+    UNetSettings,
 )
 
 MICE, KEYPOINTS, FEATURES, CLASSES = 3, 5, 6, 4
@@ -23,6 +24,7 @@ SMALL = {
     "conv_bilstm": ConvBiLSTMSettings(channels=(6, 7), hidden=8),
     "tcn": TCNSettings(channels=(8, 16, 16)),
     "transformer": TransformerSettings(width=16, layers=2, heads=2),
+    "unet": UNetSettings(width=16, levels=2, attention_layers=1, heads=2),
     "hybrid-bilstm": HybridSettings(
         keypoint_channels=(7, 8), embedding=6, temporal=BiLSTMSettings(hidden=12)
     ),

@@ -7,12 +7,14 @@ from batches import compiled
 from jaxbeh.models.shifted_conv import ShiftedConv
 
 
-@pytest.mark.parametrize("dilation", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    ("dilation", "taps"), [(1, 3), (2, 3), (4, 3), (8, 3), (1, 5), (3, 5), (2, 1)]
+)
 @pytest.mark.parametrize(("length", "inputs"), [(3, 5), (19, 5), (19, 12), (3, 12)])
-def test_it_is_a_dilated_convolution_with_its_gradients(length, inputs, dilation):
+def test_it_is_a_dilated_convolution_with_its_gradients(length, inputs, dilation, taps):
     """With fewer inputs than its 7 outputs it shifts them, with more it shifts the products."""
     x = jax.random.normal(jax.random.key(0), (length, 2, inputs))
-    conv = ShiftedConv(7, dilation)
+    conv = ShiftedConv(7, dilation, taps)
     params = conv.init(jax.random.key(1), x)["params"]
     slope = jax.random.normal(jax.random.key(2), (length, 2, 7))
 
@@ -24,7 +26,7 @@ def test_it_is_a_dilated_convolution_with_its_gradients(length, inputs, dilation
             jnp.swapaxes(x, 0, 1),
             params["kernel"],
             window_strides=(1,),
-            padding=[(dilation, dilation)],
+            padding=[(taps // 2 * dilation,) * 2],
             rhs_dilation=(dilation,),
             dimension_numbers=("NWC", "WIO", "NWC"),
         )

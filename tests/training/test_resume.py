@@ -29,6 +29,7 @@ RUNS = {
         "schedule.name=constant",
     ),
     "transformer": ("model={name: transformer, width: 8, heads: 2, layers: 1}",),
+    "unet": ("model={name: unet, width: 8, heads: 2, levels: 2, attention_layers: 1}",),
 }
 
 
