@@ -53,7 +53,7 @@ class Group:
     """All tracks of one lab and kind, one after another.
 
     Attributes:
-        actions: a actions that may be written.
+        actions: a actions that may be written, by name.
         raw: float32 `[a, n]`, probabilities; 0 where an action was not looked for.
         values: the same, smoothed.
         truth: bool `[a, n]`.
@@ -102,11 +102,7 @@ class Group:
         codes = np.where(choice == NONE, NONE, choice + of_track * len(self.actions))
         return action_runs(codes)
 
-    def counts(
-        self,
-        runs: Runs,
-        decoding: Decoding,
-    ) -> Counts:
+    def counts(self, runs: Runs, decoding: Decoding) -> Counts:
         """Frames of each action, `[a]`, after gaps are closed and short bouts dropped."""
         gaps = np.array([decoding.gap_frames(float(fps)) for fps in self._fps], np.int64)
         shortest = np.array([decoding.shortest_frames(float(fps)) for fps in self._fps], np.int64)
@@ -120,7 +116,14 @@ class Group:
         return hits, predicted
 
     def curves(self, row: int, thresholds: NDArray[np.float32]) -> Counts:
-        """Frames of each action, `[a, g]`, with one action's threshold at each place of `GRID`."""
+        """Frames of each action, `[a, g]`, with one action's threshold at each place of `GRID`.
+
+        Without gaps and lengths. Where two multiples are equal the action wins, whatever its name.
+
+        Args:
+            row: the action.
+            thresholds: `[a]`; the action's own is not looked at.
+        """
         best = np.full(self.values.shape[1], np.nextafter(np.float32(1), np.float32(0)))
         rival = np.full(self.values.shape[1], row, np.int16)
         for other in range(len(self.actions)):
@@ -174,6 +177,16 @@ class Lab:
         for group in self.groups.values():
             group.smooth(decoding)
 
+    def runs(self, decoding: Decoding) -> dict[Kind, Runs]:
+        """Each kind's runs under the lab's thresholds, of the values as they are smoothed."""
+        known = decoding.of_lab(self.lab_id)
+        return {
+            kind: group.runs(
+                np.array([known.of(kind)[action] for action in group.actions], np.float32)
+            )
+            for kind, group in self.groups.items()
+        }
+
     def score(self, counts: Mapping[Kind, Counts]) -> NDArray[np.float64]:
         """The lab's score, from counts `[a]` or `[a, g]` of each kind; `[1]` or `[g]`."""
         width = max((hits[0].size for hits, _ in counts.values()), default=1)
@@ -216,12 +229,35 @@ def labs_of(tracks: Sequence[TrackProbabilities], start: Decoding) -> list[Lab]:
         kinds: tuple[Kind, ...] = ("alone", "pair")
         for kind in kinds:
             inside = of_group[lab_id, kind]
-            order = dict.fromkeys(action for track in inside for action in track.actions)
-            actions = [action for action in order if action in start.of_lab(lab_id).of(kind)]
+            known = start.of_lab(lab_id).of(kind)
+            actions = sorted({action for track in inside for action in track.actions} & set(known))
             if actions:
                 groups[kind] = Group(inside, actions, kind)
         labs.append(Lab(lab_id, groups, true[lab_id]))
     return labs
+
+
+def mean_score(
+    labs: Sequence[Lab], runs: Sequence[Mapping[Kind, Runs]], decoding: Decoding
+) -> float:
+    """The official score of the labs' runs after gaps are closed and short bouts dropped."""
+    scores = [
+        lab.score({kind: group.counts(own[kind], decoding) for kind, group in lab.groups.items()})
+        for lab, own in zip(labs, runs, strict=True)
+    ]
+    return float(np.mean(scores))
+
+
+def decoded_score(labs: Sequence[Lab], decoding: Decoding) -> float:
+    """The official score of the labs' tracks as `decode` turns them into bouts.
+
+    Args:
+        labs: of `labs_of`, for a decoding of the same actions; they are left smoothed.
+        decoding: all values.
+    """
+    for lab in labs:
+        lab.smooth(decoding)
+    return mean_score(labs, [lab.runs(decoding) for lab in labs], decoding)
 
 
 def _events(track: TrackProbabilities, row_of: Mapping[str, int]) -> list[tuple[int, int, int]]:

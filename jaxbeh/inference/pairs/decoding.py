@@ -4,7 +4,7 @@ The rule, for every track by itself:
 
 1. Each action's probability is averaged over the frames around (`Decoding.smoothing`).
 2. A frame's action is the one whose probability is the highest multiple of its threshold, if that
-   is at least 1; else the frame has none. Ties go to the first action of the track.
+   is at least 1; else the frame has none. Ties go to the first action by name.
 3. Thresholds are those of the lab and of the kind of track, `alone` or `pair`. An action that has
    none there was never seen in the lab's training videos and is never written: it would add a 0 to
    the lab's mean if the lab never shows it. A lab never trained on takes those of all labs pooled.
@@ -289,9 +289,9 @@ def merge(
 def _written(
     track: TrackProbabilities, decoding: Decoding
 ) -> tuple[list[int], NDArray[np.float32]]:
-    """The columns of a track's actions that may be written, and their thresholds."""
+    """The columns of a track's actions that may be written, by name, and their thresholds."""
     known = decoding.of_lab(track.recording.lab_id).of(track.kind)
-    columns = [n for n, action in enumerate(track.actions) if action in known]
+    columns = [track.actions.index(action) for action in sorted(track.actions) if action in known]
     return columns, np.array([known[track.actions[n]] for n in columns], np.float32)
 
 

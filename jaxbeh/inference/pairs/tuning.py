@@ -10,7 +10,7 @@ pooled frames, the mean over a lab's actions, the mean over labs. The search:
    at every threshold up to probability / max(1, best rival's multiple), so histograms of that
    bound count what each threshold would gain it and cost the rivals. Of a plateau, the middle.
 3. First the pooled thresholds are found, one a kind and action for all labs, for the mean over the
-   labs; then each lab's, from there, for the lab.
+   labs that show the action; then each lab's, from there, for the lab.
 4. A lab's threshold is drawn towards the pooled one where the lab shows little of the action: in
    log-odds, the lab's own place weighs s / (s + `SHRINKAGE`), s the seconds annotated there. With
    none, the pooled threshold stands; without any anywhere, 0.5.
@@ -28,7 +28,16 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxbeh.inference.pairs.counts import GRID, LOG_ODDS, Counts, Group, Lab, Runs, labs_of
+from jaxbeh.inference.pairs.counts import (
+    GRID,
+    LOG_ODDS,
+    Counts,
+    Group,
+    Lab,
+    decoded_score,
+    labs_of,
+    mean_score,
+)
 from jaxbeh.inference.pairs.decoding import Decoding, Thresholds, choose
 from jaxbeh.inference.pairs.probabilities import Kind, TrackProbabilities
 from jaxbeh.inference.scene_bouts import ActionFrequencies
@@ -78,7 +87,7 @@ def tune(tracks: Sequence[TrackProbabilities], frequencies: ActionFrequencies) -
     """
     start = Decoding.constant(frequencies)
     labs = labs_of(tracks, start)
-    best = Tuned(start, _score(labs, start))
+    best = Tuned(start, decoded_score(labs, start))
     for smoothing in SMOOTHING:
         for lab in labs:
             lab.smooth(start.model_copy(update={"smoothing": smoothing}))
@@ -116,35 +125,32 @@ def _thresholds(labs: Sequence[Lab], start: Decoding) -> Decoding:
 
 
 def _ascend(labs: Sequence[Lab], places: Mapping[Place, int]) -> dict[Place, int]:
-    """Coordinate ascent of the mean score of the labs, over the actions that they show (step 2)."""
+    """Coordinate ascent of the mean score of the labs that show an action (step 2)."""
     found = dict(places)
-    users: dict[Place, list[Lab]] = defaultdict(list)
-    shown: set[Place] = set()
+    holders: dict[Place, list[Lab]] = defaultdict(list)
+    showing: dict[Place, list[Lab]] = defaultdict(list)
     for lab in labs:
         for group in lab.groups.values():
             for action, seconds in zip(group.actions, group.seconds, strict=True):
-                users[group.kind, action].append(lab)
+                holders[group.kind, action].append(lab)
                 if seconds > 0:
-                    shown.add((group.kind, action))
+                    showing[group.kind, action].append(lab)
     counts = {lab.lab_id: _counts(lab, found) for lab in labs}
-    order = [place for place in users if place in shown]
     for _ in range(_SWEEPS):
         moved = False
-        for place in order:
-            kind, action = place
+        for (kind, action), judges in showing.items():
+            place = (kind, action)
             curves = {
                 lab.lab_id: lab.groups[kind].curves(
                     lab.groups[kind].actions.index(action), _values(lab.groups[kind], found)
                 )
-                for lab in users[place]
+                for lab in holders[place]
             }
-            total = np.sum(
-                [
-                    lab.score({**_widened(counts[lab.lab_id]), kind: curves[lab.lab_id]})
-                    for lab in users[place]
-                ],
-                axis=0,
-            )
+            scores = [
+                lab.score({**_widened(counts[lab.lab_id]), kind: curves[lab.lab_id]})
+                for lab in judges
+            ]
+            total = np.sum(scores, axis=0)
             if total.max() > total[found[place]] + _GAIN:
                 highest = np.flatnonzero(total >= total.max() - _GAIN)
                 found[place] = int(_middle_of_longest(highest))
@@ -219,32 +225,9 @@ def _replaced(thresholds: Thresholds, log_odds: Mapping[Place, float]) -> Thresh
 
 def _lengths(labs: Sequence[Lab], decoding: Decoding) -> list[tuple[Decoding, float]]:
     """Every gap and shortest length with its score (step 5)."""
-    runs = [_runs(lab, decoding) for lab in labs]
+    runs = [lab.runs(decoding) for lab in labs]
     found = []
     for gap, shortest in product(GAP, SHORTEST):
         here = decoding.model_copy(update={"gap": gap, "shortest": shortest})
-        found.append((here, _mean(labs, runs, here)))
+        found.append((here, mean_score(labs, runs, here)))
     return found
-
-
-def _runs(lab: Lab, decoding: Decoding) -> dict[Kind, Runs]:
-    known = decoding.of_lab(lab.lab_id)
-    return {
-        kind: group.runs(np.array([known.of(kind)[action] for action in group.actions], np.float32))
-        for kind, group in lab.groups.items()
-    }
-
-
-def _mean(labs: Sequence[Lab], runs: Sequence[Mapping[Kind, Runs]], decoding: Decoding) -> float:
-    scores = [
-        lab.score({kind: group.counts(own[kind], decoding) for kind, group in lab.groups.items()})
-        for lab, own in zip(labs, runs, strict=True)
-    ]
-    return float(np.mean(scores))
-
-
-def _score(labs: Sequence[Lab], decoding: Decoding) -> float:
-    """The official score, by the counts of this module."""
-    for lab in labs:
-        lab.smooth(decoding)
-    return _mean(labs, [_runs(lab, decoding) for lab in labs], decoding)
