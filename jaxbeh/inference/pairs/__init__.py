@@ -1,1 +1,1 @@
-"""Prediction with recipe v7: from tracks to bouts of single actions."""
+"""From what a pair model says of every track to bouts, and the values that this takes, tuned."""
