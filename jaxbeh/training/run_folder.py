@@ -175,14 +175,20 @@ class RunFolder:
                 )
         return split
 
-    def actions(self) -> str:
-        """How often each triple was annotated in training, by lab, as JSON."""
+    def text(self, name: str) -> str:
+        """What one of the run's further files holds.
+
+        Raises:
+            RunError: it cannot be read.
+        """
         try:
-            return read_text(self.path / "actions.json")
+            return read_text(self.path / name)
         except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.path / 'actions.json'}: cannot be read ({error}); restore it"
-            ) from None
+            raise RunError(f"{self.path / name}: cannot be read ({error}); restore it") from None
+
+    def add_text(self, name: str, text: str) -> None:
+        """Write one of the run's further files, whole or not at all."""
+        self._write(name, text)
 
     def record(self) -> dict[str, Any]:
         """Versions, devices, parameters, data hash: `run.json`.
@@ -201,6 +207,22 @@ class RunFolder:
                     f"restore the file"
                 )
         return record
+
+    def add_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one of the run's further files, whole or not at all."""
+        self._write_json(name, value)
+
+    def json(self, name: str) -> dict[str, Any]:
+        """What one of the run's further files holds.
+
+        Raises:
+            RunError: it cannot be read, or holds no object.
+        """
+        return self._read_json(name)
+
+    def has(self, name: str) -> bool:
+        """Whether one of the run's further files is there."""
+        return (self.path / name).is_file()
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Write `evaluation.json`."""
