@@ -1,5 +1,0 @@
-"""Temporary."""
-
-
-def augment(key, xy, valid, settings, rate):
-    return xy, valid
