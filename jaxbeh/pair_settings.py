@@ -19,8 +19,21 @@ class PairLossSettings(Block):
 
 
 class PairAugmentationSettings(Block):
-    """What training windows are changed by."""
+    """What training windows are changed by (`training/pairs/augmentation.py`, `recipe.py`)."""
 
+    mirror: float = Field(0.5, ge=0, le=1, description="share of windows that are mirrored")
+    scale: Probability = Field(
+        0.1, description="bodies and what lies between them are up to this share larger or smaller"
+    )
+    noise_cm: float = Field(0.0, ge=0, description="deviation of noise that is smooth in time")
+    noise_seconds: float = Field(0.5, gt=0, description="its time of correlation")
+    keypoint_dropout: Probability = Field(
+        0.0, description="of each keypoint, to be missing from a window, of both bodies"
+    )
+    gaps: Probability = Field(
+        0.0, description="of each keypoint of each body, to be missing for some time"
+    )
+    longest_gap_seconds: float = Field(1.0, gt=0)
     time_stretch: float = Field(
         1.0, ge=1, description="a window runs up to this many times faster or slower"
     )
