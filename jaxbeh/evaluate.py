@@ -1,5 +1,6 @@
 """The command that scores a run and predicts: `python -m jaxbeh.evaluate --run runs/v6`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +37,12 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    test_only: Annotated[
+        bool,
+        typer.Option(
+            "--test-only", help="Predict the test videos; read no labelled video and score none."
+        ),
+    ] = False,
 ) -> None:
     """Score a run's best checkpoint and write a submission for the test videos, if there are any.
 
@@ -45,6 +52,9 @@ def evaluate(
     the challenge's F-score of the bouts (official_f).
 
     The submission is checked by every rule of the challenge before it is written.
+
+    A run's folder that cannot be written to is enough to predict from: name the submission's place,
+    and evaluation.json goes beside it.
 
     This is one process on one device, also for a run that was trained by several.
     """
@@ -60,13 +70,22 @@ def evaluate(
     root = data or Path(str(folder.record().get("data")))
     if data is None and not root.is_dir():
         raise RunError(f"{root}, which {run} was trained on, is gone; name a folder with --data")
+    target = submission or run / "submission.csv"
+    judged = folder
+    if not os.access(run, os.W_OK):
+        if submission is None:
+            raise RunError(
+                f"{run} cannot be written to; say by --submission PATH where the submission goes"
+            )
+        judged = RunFolder(target.parent)
     predictor = _load(folder, config)
     classes = class_map(config)
     frequencies = _frequencies(folder)
     with reading() as report:
         cache = cache_folder() / "tracking"
         labelled: Sequence[Recording] = ()
-        if (root / "train.csv").exists() or not (root / "test.csv").exists():
+        unlabelled = not (root / "train.csv").exists() and (root / "test.csv").exists()
+        if not (test_only or unlabelled):
             labelled = read_labelled(root, config.data, report, cache)
         listed = read_test(root, config.data, report, cache)
         known = _usable(predictor, labelled, classes, report, labelled=True)
@@ -81,24 +100,27 @@ def evaluate(
                 )
     if scored:
         evaluation = _score(predictor, scored, classes, frequencies)
-        folder.write_evaluation(evaluation)
+        judged.path.mkdir(parents=True, exist_ok=True)
+        judged.write_evaluation(evaluation)
         _print_scores(evaluation)
         if len(scored) < len(known):
             out.print(
                 f"{len(known) - len(scored)} further labelled videos are not scored: the run was "
                 f"trained on them, or its own validation videos are here and they are others."
             )
+    elif test_only and not listed:
+        raise DataError(f"{root}: has no test videos to predict (test.csv and test_tracking/)")
     elif not listed:
         raise DataError(
             f"{root}: nothing to do: it has no labelled video that can be scored (none that the "
             f"run was not trained on), and no test videos (test.csv and test_tracking/)"
         )
-    else:
+    elif not test_only:
         out.print(
             f"{root} has no labelled video that the run was not trained on: nothing is scored."
         )
     if test:
-        _predict(predictor, test, classes, frequencies, submission or run / "submission.csv")
+        _predict(predictor, test, classes, frequencies, target)
     elif listed:
         raise DataError(
             f"{root}: none of its {len(listed)} test videos can be predicted; the table says why"
