@@ -1,5 +1,6 @@
 """The command that scores a run and predicts: `python -m jaxbeh.evaluate --run runs/v6`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,12 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    test_only: Annotated[
+        bool,
+        typer.Option(
+            "--test-only", help="Predict the test videos; read no labelled video and score none."
+        ),
+    ] = False,
     tta: Annotated[
         bool,
         typer.Option(
@@ -56,6 +63,9 @@ def evaluate(
 
     The submission is checked by every rule of the challenge before it is written.
 
+    A run's folder that cannot be written to is enough to predict from: name the submission's place,
+    and evaluation.json goes beside it.
+
     This is one process on one device, also for a run that was trained by several.
     """
     from jaxbeh.collection import cache_folder, keep_programs, reading
@@ -70,11 +80,20 @@ def evaluate(
     root = data or Path(str(folder.record().get("data")))
     if data is None and not root.is_dir():
         raise RunError(f"{root}, which {run[0]} was trained on, is gone; name a folder with --data")
+    target = submission or run[0] / "submission.csv"
+    judged = folder
+    if not os.access(run[0], os.W_OK):
+        if submission is None:
+            raise RunError(
+                f"{run[0]} cannot be written to; say by --submission PATH where the submission goes"
+            )
+        judged = RunFolder(target.parent)
     evaluator = load([RunFolder(path) for path in run], tta, out.print)
     with reading() as report:
         cache = cache_folder() / "tracking"
         labelled: Sequence[Recording] = ()
-        if (root / "train.csv").exists() or not (root / "test.csv").exists():
+        unlabelled = not (root / "train.csv").exists() and (root / "test.csv").exists()
+        if not (test_only or unlabelled):
             labelled = read_labelled(root, config.data, report, cache)
         listed = read_test(root, config.data, report, cache)
         known = evaluator.usable(labelled, report, labelled=True)
@@ -82,24 +101,27 @@ def evaluate(
         test = evaluator.usable(listed, report, labelled=False)
     if scored:
         found = evaluator.score(scored)
-        folder.write_evaluation(found.figures)
+        judged.path.mkdir(parents=True, exist_ok=True)
+        judged.write_evaluation(found.figures)
         _print_scores(found, len(scored))
         if len(scored) < len(known):
             out.print(
                 f"{len(known) - len(scored)} further labelled videos are not scored: the run was "
                 f"trained on them, or its own validation videos are here and they are others."
             )
+    elif test_only and not listed:
+        raise DataError(f"{root}: has no test videos to predict (test.csv and test_tracking/)")
     elif not listed:
         raise DataError(
             f"{root}: nothing to do: it has no labelled video that can be scored (none that the "
             f"run was not trained on), and no test videos (test.csv and test_tracking/)"
         )
-    else:
+    elif not test_only:
         out.print(
             f"{root} has no labelled video that the run was not trained on: nothing is scored."
         )
     if test:
-        _predict(evaluator, test, submission or run[0] / "submission.csv")
+        _predict(evaluator, test, target)
     elif listed:
         raise DataError(
             f"{root}: none of its {len(listed)} test videos can be predicted; the table says why"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from jaxbeh.config import load_config, to_yaml
 from jaxbeh.errors import DataError, RunError
-from jaxbeh.regular import read_text
+from jaxbeh.regular import read_text, require_regular
 from jaxbeh.settings import Config
 from jaxbeh.vocabulary import SlotTable
 
@@ -25,6 +26,12 @@ _RECORD: dict[str, type] = {
     "validation_content": list,
 }
 """What is used of `run.json`; the lists are of texts."""
+
+_RECORDS = ("config.yaml", "slots.json", "actions.json", "run.json")
+"""What predicting reads beside the checkpoints; `run.json` comes last and makes it a run."""
+
+_OPTIONAL_RECORDS = ("decoding.json",)
+"""What it reads if the run has it."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,21 @@ class RunFolder:
     def has(self, name: str) -> bool:
         """Whether one of the run's further files is there."""
         return (self.path / name).is_file()
+
+    def copy_records(self, target: Path) -> None:
+        """Copy what predicting reads, but for the checkpoints, to a folder that becomes a run.
+
+        Raises:
+            RunError: a file is missing, or cannot be copied.
+        """
+        there = [name for name in _OPTIONAL_RECORDS if (self.path / name).exists()]
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name in (*there, *_RECORDS):
+                require_regular(self.path / name)
+                shutil.copyfile(self.path / name, target / name)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be copied ({error}); restore it") from None
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Write `evaluation.json`."""
