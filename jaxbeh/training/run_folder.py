@@ -30,7 +30,7 @@ _RECORD: dict[str, type] = {
 _RECORDS = ("config.yaml", "slots.json", "actions.json", "run.json")
 """What predicting reads beside the checkpoints; `run.json` comes last and makes it a run."""
 
-_OPTIONAL_RECORDS = ("decoding.json",)
+_OPTIONAL_RECORDS = ("known.json", "decoding.json")
 """What it reads if the run has it."""
 
 
