@@ -9,13 +9,14 @@ validation, one fetch an epoch. `--batch` counts the windows of a step on each d
 devices take turns, round by round, in one process.
 
 One JSON line a variant: seconds of the first epoch, which compiles, and of the others (median, and
-largest less smallest); steps and windows a second; with several devices the efficiency, which is
-windows a second over those of as many single devices; the seconds of a hundred epochs with a
+largest less smallest); steps and windows a second; the seconds of a hundred epochs with a
 checkpoint every fifth (written and waited for, the way training does); and the share of the matrix
 units' measured ceiling that the arithmetic of `FLOPS_A_WINDOW` comes to. A process that measures
-one variant gives the peak memory of the fullest device as well.
+one variant gives the peak memory of the fullest device as well. With 1 among `--devices`, several
+have an efficiency: their windows a second over those of as many single devices.
 
-Where a step's time goes, in milliseconds a step, medians over the same rounds:
+Where a step's time goes, in milliseconds a step, medians over the same rounds (`beside` and
+`exchange` with 1 among `--devices`):
 
 - `step`: the loop's calls of the training program, nothing else;
 - `host`: what is saved when the calls are queued, and not waited for one by one (less than nothing
@@ -244,23 +245,22 @@ def measure(
         return Variant(config.model_copy(update={"training": training}), stores, chosen)
 
     devices = jax.devices()
-    # One device alone is the first of those that train side by side.
-    single = [build([device]) for device in devices[: max(counts)]] if max(counts) > 1 else []
-    variants = [
-        single[0] if count == 1 and single else build(devices[:count]) for count in sorted(counts)
-    ]
+    # Several devices are compared with as many that train by themselves.
+    single = [build([device]) for device in devices[: max(counts)]] if 1 in counts else []
+    several = [build(devices[:count]) for count in sorted({*counts} - {1})]
+    variants = [*single[:1], *several]
     for _ in range(rounds):
         for variant in variants:
             variant.epoch()
             variant.parts()
-            if variant.devices.count > 1:
+            if single and variant in several:
                 alone = single[: variant.devices.count]
                 variant.measured["beside"].append(beside(alone))
-    one = next((rate(variant) for variant in variants if variant.devices.count == 1), None)
     for variant in variants:
         line = describe(variant)
-        if variant.devices.count > 1 and one is not None:
-            line["efficiency"] = round(rate(variant) / variant.devices.count / one, 3)
+        if single and variant in several:
+            shared = variant.devices.count * rate(single[0])
+            line["efficiency"] = round(rate(variant) / shared, 3)
         yield line
 
 
@@ -274,8 +274,9 @@ def describe(variant: Variant) -> dict[str, object]:
     plan, count, times = variant.plan, variant.devices.count, variant.measured["epoch"]
     middle = {name: statistics.median(found) for name, found in variant.measured.items()}
     parts = {"host": middle["step"] - middle["queued"], "input": middle["input"]}
-    if count > 1:
+    if "beside" in middle:
         parts |= {"beside": middle["beside"], "exchange": middle["step"] - middle["beside"]}
+    if count > 1:
         parts["gradients"] = middle["gradients"]
     epoch, checkpoint = middle["epoch"], variant.checkpoint()
     spent = 3 * FLOPS_A_WINDOW * (plan.windows + variant.judged / 3) / epoch / count
