@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -18,7 +19,7 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.metrics.frames import frame_scores
 from jaxbeh.settings import SceneConfig
 from jaxbeh.training import optimiser, schedule
-from jaxbeh.training.checkpoints import Checkpoints, fill, leaves_of
+from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
@@ -176,6 +177,15 @@ def template(assembled: Assembled) -> Snapshot:
 def count_parameters(snapshot: Snapshot) -> int:
     """Numbers that training fits (BatchNorm's running statistics are not among them)."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(snapshot.train.params))
+
+
+def resume(assembled: Assembled, restored: Restored, folder: Path) -> Snapshot:
+    """The snapshot that a checkpoint holds, on the host.
+
+    Raises:
+        CheckpointError: it does not fit the run's model and optimiser.
+    """
+    return fill(template(assembled), restored.leaves, folder)
 
 
 def from_weights(snapshot: Snapshot, other: RunFolder, tell: Callable[[str], None]) -> Snapshot:

@@ -7,7 +7,7 @@ from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.training import assemble as building
 from jaxbeh.training import loop as looping
-from jaxbeh.training.checkpoints import Checkpoints, fill
+from jaxbeh.training.checkpoints import Checkpoints
 from jaxbeh.training.dataset import build_dataset
 from jaxbeh.training.progress import EpochProgress
 from jaxbeh.training.run_folder import RunFolder
@@ -64,7 +64,7 @@ def run(made, config, dataset, path, on_epoch=None, on_checkpoint=None, stop=Non
     if restored is None:
         snapshot = building.first_snapshot(made, dataset)
     else:
-        snapshot = fill(building.template(made), restored.leaves, path)
+        snapshot = building.resume(made, restored, path)
     folder = RunFolder(path)
     folder.cut_metrics(int(snapshot.loop.epoch))
     whole = building.run_of(
