@@ -56,16 +56,16 @@ def train(settings: Config, data: str, run: str, gpu: str) -> float | JaxbehErro
     _commit()
     if code:  # Pre-empted. Only this exception is no result to Modal, and starts the input again.
         raise KeyboardInterrupt(f"{run} is saved")
-    best: float = max(line["val_macro_f1"] for line in RunFolder(path).metrics())
+    best: float = max(line[settings.score] for line in RunFolder(path).metrics())
     spent = bill(gpu, time.perf_counter() - began)
-    out.print(f"{run}: best validation macro-F1 {best:.4f}; {spent}", markup=False)
+    out.print(f"{run}: best validation {settings.score_name} {best:.4f}; {spent}", markup=False)
     return best
 
 
 @app.function(gpu="A10G", **RENTED)
 def evaluate(run: str, data: str = "") -> None:
     """Score a run and write the submission for the test videos, both into the run's folder."""
-    evaluate_run(ROOT / run.strip("/"), ROOT / data.strip("/") if data else None)
+    evaluate_run([ROOT / run.strip("/")], ROOT / data.strip("/") if data else None)
     _commit()
 
 

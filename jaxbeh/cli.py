@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from jaxbeh import __version__
+from jaxbeh.bundle import bundle
 from jaxbeh.compare import compare
 from jaxbeh.console import err, out
 from jaxbeh.doctor import doctor
@@ -62,4 +63,4 @@ def run_command(command: Callable[..., None]) -> None:
 
 def main() -> None:
     """Run `jaxbeh COMMAND …`."""
-    _call(_application([train, evaluate, synthesize, score, compare, doctor]))
+    _call(_application([train, evaluate, synthesize, score, compare, doctor, bundle]))

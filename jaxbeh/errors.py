@@ -19,3 +19,7 @@ class RunError(JaxbehError):
 
 class CheckpointError(JaxbehError):
     """No intact checkpoint can be restored, or one cannot be written."""
+
+
+class BundleError(JaxbehError):
+    """What is to be carried to a machine without a network cannot be put together."""

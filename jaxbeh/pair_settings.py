@@ -4,15 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jaxbeh.settings import Block, Config, ModelSettings, Probability, TCNSettings
-
-
-class NetworkSettings(Block):
-    """A stem for each body, the exchange between them, a model of time, two heads."""
-
-    stem: int = Field(128, ge=1, description="channels of each body")
-    lab_embedding: int = Field(16, ge=1)
-    encoder: ModelSettings = TCNSettings()
+from jaxbeh.settings import Block, Config, PairNetworkSettings, Probability
 
 
 class PairLossSettings(Block):
@@ -76,7 +68,7 @@ class PairConfig(Config):
     score_name: ClassVar[str] = "official F"
 
     task: Literal["pairs"] = "pairs"
-    network: NetworkSettings = NetworkSettings()
+    network: PairNetworkSettings = PairNetworkSettings()
     loss: PairLossSettings = PairLossSettings()
     augmentation: PairAugmentationSettings = PairAugmentationSettings()
     members: MemberSettings = MemberSettings()

@@ -54,7 +54,15 @@ COMMANDS = {
 
 BASE = {"errors", "finding", "regular", "pair_settings", "settings", "vocabulary"}
 LEARNING = BASE | {"config", "data", "features", "models", "metrics"}
-ALL = LEARNING | {"console", "training", "inference", "provenance", "collection", "machine"}
+ALL = LEARNING | {
+    "console",
+    "training",
+    "inference",
+    "provenance",
+    "collection",
+    "machine",
+    "wheels",
+}
 MAY_IMPORT = {
     "": set(),
     "errors": set(),
@@ -62,6 +70,7 @@ MAY_IMPORT = {
     "regular": set(),
     "machine": {"finding"},
     "console": set(),
+    "wheels": {"errors"},
     "provenance": set(),
     "settings": set(),
     "pair_settings": {"settings"},

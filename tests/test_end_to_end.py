@@ -1,6 +1,7 @@
 """A whole run as a user has it: synthesize, train, kill, resume, evaluate, submission."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from jaxbeh.metrics.mabe import SOLUTION_COLUMNS, score
 from tests.conftest import ROOT
+from tests.read_only import read_only
 
 TRAIN = ("-m", "jaxbeh.train", "--config", "debug", "--set", "window.train_stride=50")
 
@@ -199,3 +201,73 @@ def test_evaluation_without_test_videos_says_so(straight, mice, python):
     (mice / "elsewhere.csv").rename(mice / "test.csv")
     assert done.returncode == 0, done.stderr
     assert "no submission is written" in done.stdout
+
+
+@pytest.fixture
+def untouchable(straight, tmp_path):
+    """A run that cannot be written to: its folder, and the words before a command."""
+    folder = tmp_path / "input" / "run"
+    shutil.copytree(straight, folder, ignore=shutil.ignore_patterns("evaluation.json", "*.csv"))
+    with read_only(folder) as words:
+        yield folder, words
+
+
+def evaluated(words, run, *more):
+    return subprocess.run(
+        [*words, sys.executable, "-W", "error", "-m", "jaxbeh.evaluate", "--run", run, *more],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_read_only_run_predicts_test_videos_alone(untouchable, mice, tmp_path):
+    run, words = untouchable
+    data = tmp_path / "input" / "data"
+    shutil.copytree(mice / "test_tracking", data / "test_tracking")
+    shutil.copy(mice / "test.csv", data)
+    before = sorted(run.rglob("*"))
+    target = tmp_path / "output" / "submission.csv"
+    done = evaluated(words, run, "--data", data, "--submission", target)
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(target))
+    assert [path.name for path in target.parent.iterdir()] == ["submission.csv"]
+    assert sorted(run.rglob("*")) == before
+
+
+def test_a_read_only_run_is_scored_beside_the_submission(untouchable, mice, tmp_path):
+    run, words = untouchable
+    refused = evaluated(words, run, "--data", mice)
+    assert refused.returncode == 1
+    assert f"{run} cannot be written to" in refused.stderr
+    assert "--submission PATH" in refused.stderr
+    target = tmp_path / "output" / "submission.csv"
+    done = evaluated(words, run, "--data", mice, "--submission", target)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in target.parent.iterdir()} == {"submission.csv", "evaluation.json"}
+    assert json.loads((target.parent / "evaluation.json").read_text())["videos"] == 1
+
+
+def test_predicting_test_videos_only_reads_no_labelled_video(straight, mice, tmp_path, python):
+    whole, alone = tmp_path / "whole.csv", tmp_path / "alone.csv"
+    words = ("-m", "jaxbeh.evaluate", "--run", straight, "--submission")
+    assert python(*words, whole).returncode == 0
+    judged = (straight / "evaluation.json").stat()
+    data = tmp_path / "data"
+    shutil.copytree(mice / "test_tracking", data / "test_tracking")
+    shutil.copy(mice / "test.csv", data)
+    (data / "train.csv").write_text("damaged")
+    done = python(*words, alone, "--data", data, "--test-only")
+    assert done.returncode == 0, done.stderr
+    assert "scored" not in done.stdout
+    assert alone.read_bytes() == whole.read_bytes()
+    assert (straight / "evaluation.json").stat() == judged
+
+
+def test_predicting_test_videos_only_where_there_are_none(straight, mice, tmp_path, python):
+    (tmp_path / "train.csv").write_bytes((mice / "train.csv").read_bytes())
+    done = python("-m", "jaxbeh.evaluate", "--run", straight, "--data", tmp_path, "--test-only")
+    assert done.returncode == 1
+    assert f"{tmp_path}: has no test videos to predict" in done.stderr

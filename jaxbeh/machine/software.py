@@ -21,6 +21,7 @@ REQUIRED = (
     "typer",
     "rich",
     "platformdirs",
+    "packaging",
 )
 OPTIONAL = {"matplotlib": "plots", "tensorboardX": "tensorboard", "modal": "modal"}
 """Packages of the extras, and the extra that brings each."""

@@ -1,14 +1,19 @@
 """What the commands do with a run, by its task: the scene's classes, or pairs and their actions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.errors import RunError
 from jaxbeh.pair_settings import PairConfig
 from jaxbeh.settings import Config, SceneConfig
+from jaxbeh.tasks.evaluation import Evaluator
+from jaxbeh.tasks.pair_evaluation import PairEvaluator
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.tasks.scene import SceneTask
+from jaxbeh.tasks.scene_evaluation import SceneEvaluator
 from jaxbeh.tasks.task import Task
+from jaxbeh.training.run_folder import RunFolder
 
 
 def prepare(recordings: Sequence[Recording], config: Config, report: ReadingReport) -> Task:
@@ -25,4 +30,33 @@ def prepare(recordings: Sequence[Recording], config: Config, report: ReadingRepo
     return SceneTask.prepare(recordings, config, report)
 
 
-__all__ = ["Task", "prepare"]
+def load(folders: Sequence[RunFolder], tta: bool, tell: Callable[[str], None]) -> Evaluator:
+    """Trained runs, several only of pairs, as what predicts.
+
+    Raises:
+        RunError: runs that cannot be averaged; one has no checkpoint, or a file of it is damaged.
+        CheckpointError: a checkpoint does not fit its settings.
+    """
+    configs = [folder.config() for folder in folders]
+    pairs = [
+        (folder, config)
+        for folder, config in zip(folders, configs, strict=True)
+        if isinstance(config, PairConfig)
+    ]
+    if len(pairs) == len(folders):
+        return PairEvaluator.load(pairs, tta, tell)
+    if len(folders) > 1 or tta:
+        other = next(
+            folder
+            for folder, config in zip(folders, configs, strict=True)
+            if not isinstance(config, PairConfig)
+        )
+        raise RunError(
+            f"{other.path} is a run of scene classes, which is evaluated by itself: several runs "
+            f"and --tta are for recipe v7"
+        )
+    assert isinstance(configs[0], SceneConfig)
+    return SceneEvaluator.load(folders[0], configs[0], tell)
+
+
+__all__ = ["Task", "load", "prepare"]

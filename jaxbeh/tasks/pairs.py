@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.inference.pairs.held_out import DECODING, tune_on_held_out
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.pair_settings import PairConfig
@@ -129,6 +130,12 @@ class PairTask:
 
     def finish(self, folder: RunFolder, tell: Callable[[str], None]) -> Sequence[Table]:
         """Predict what each member held out, and tune the decoding on it."""
-        from jaxbeh.inference.pairs.held_out import finish
-
-        return finish(self.config, self.dataset, folder, tell)
+        if not folder.has(DECODING):
+            tell("Predicting the videos held out, and tuning thresholds on them")
+            tune_on_held_out(self.config, self.dataset, folder, tell)
+        figures = folder.json("held_out.json")
+        rows = [[lab, value] for lab, value in figures["labs"].items()]
+        rows += [["all, each fold decoded by values tuned on the others", figures["honest_f"]]]
+        rows += [["all, by values tuned on themselves", figures["tuned_f"]]]
+        shown = [[name, "–" if value is None else value] for name, value in rows]
+        return [Table("Official F of the videos held out", ["lab", "F"], shown)]

@@ -216,7 +216,8 @@ def validation_of(
     normaliser = assembled.devices.put(normaliser)
 
     def launch(state: TrainState) -> ValidationSums:
-        return assembled.programs.validate(state, assembled.validation, normaliser)
+        found: ValidationSums = assembled.programs.validate(state, assembled.validation, normaliser)
+        return found
 
     def summarise(sums: ValidationSums) -> dict[str, Any]:
         scores = frame_scores(np.asarray(sums.confusion, np.int64))

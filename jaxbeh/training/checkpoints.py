@@ -191,6 +191,28 @@ class Checkpoints:
         """
         return self._first_intact(_best_first(self._manager.all_steps(), self._scores))
 
+    def copy_best(self, target: Path) -> Restored | None:
+        """Copy the best intact checkpoint, alone, to a folder that is not there.
+
+        Returns:
+            What was copied, or `None` where there is no checkpoint at all.
+
+        Raises:
+            CheckpointError: there are checkpoints and none is intact, or the copy is not.
+            OSError: it cannot be copied.
+        """
+        found = self.best()
+        if found is None:
+            return None
+        shutil.copytree(self._folder / str(found.step), target / str(found.step))
+        copied = Checkpoints(target, self._tell, read_only=True).best()
+        if copied is None or copied.sha256 != found.sha256:
+            raise CheckpointError(
+                f"{target}: the copy of {self._folder / str(found.step)} has another content; "
+                f"give the same command again once nothing writes there"
+            )
+        return copied
+
     def _first_intact(self, steps: list[int]) -> Restored | None:
         for step in steps:
             restored = self._restore(step)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from jaxbeh.config import load_config, to_yaml
 from jaxbeh.errors import DataError, RunError
-from jaxbeh.regular import read_text
+from jaxbeh.regular import read_text, require_regular
 from jaxbeh.settings import Config
 from jaxbeh.vocabulary import SlotTable
 
@@ -25,6 +26,12 @@ _RECORD: dict[str, type] = {
     "validation_content": list,
 }
 """What is used of `run.json`; the lists are of texts."""
+
+_RECORDS = ("config.yaml", "slots.json", "actions.json", "run.json")
+"""What predicting reads beside the checkpoints; `run.json` comes last and makes it a run."""
+
+_OPTIONAL_RECORDS = ("known.json", "decoding.json")
+"""What it reads if the run has it."""
 
 
 @dataclass(frozen=True)
@@ -175,14 +182,20 @@ class RunFolder:
                 )
         return split
 
-    def actions(self) -> str:
-        """How often each triple was annotated in training, by lab, as JSON."""
+    def text(self, name: str) -> str:
+        """What one of the run's further files holds.
+
+        Raises:
+            RunError: it cannot be read.
+        """
         try:
-            return read_text(self.path / "actions.json")
+            return read_text(self.path / name)
         except (OSError, ValueError) as error:
-            raise RunError(
-                f"{self.path / 'actions.json'}: cannot be read ({error}); restore it"
-            ) from None
+            raise RunError(f"{self.path / name}: cannot be read ({error}); restore it") from None
+
+    def add_text(self, name: str, text: str) -> None:
+        """Write one of the run's further files, whole or not at all."""
+        self._write(name, text)
 
     def record(self) -> dict[str, Any]:
         """Versions, devices, parameters, data hash: `run.json`.
@@ -201,6 +214,37 @@ class RunFolder:
                     f"restore the file"
                 )
         return record
+
+    def add_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one of the run's further files, whole or not at all."""
+        self._write_json(name, value)
+
+    def json(self, name: str) -> dict[str, Any]:
+        """What one of the run's further files holds.
+
+        Raises:
+            RunError: it cannot be read, or holds no object.
+        """
+        return self._read_json(name)
+
+    def has(self, name: str) -> bool:
+        """Whether one of the run's further files is there."""
+        return (self.path / name).is_file()
+
+    def copy_records(self, target: Path) -> None:
+        """Copy what predicting reads, but for the checkpoints, to a folder that becomes a run.
+
+        Raises:
+            RunError: a file is missing, or cannot be copied.
+        """
+        there = [name for name in _OPTIONAL_RECORDS if (self.path / name).exists()]
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name in (*there, *_RECORDS):
+                require_regular(self.path / name)
+                shutil.copyfile(self.path / name, target / name)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be copied ({error}); restore it") from None
 
     def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Write `evaluation.json`."""

@@ -137,7 +137,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
         ),
         lambda: (replaced(run.path / "slots.json"), run.slots()),
         lambda: (replaced(run.path / "split.json"), run.split()),
-        lambda: (replaced(run.path / "actions.json"), run.actions()),
+        lambda: (replaced(run.path / "actions.json"), run.text("actions.json")),
         lambda: (replaced(run.path / "run.json"), run.record()),
     ):  # fmt: skip
         with pytest.raises(JaxbehError):

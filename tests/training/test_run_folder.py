@@ -30,7 +30,7 @@ def test_reads_back_what_it_was_started_with(folder):
     assert again.config() == CONFIG
     assert again.slots() == SLOTS
     assert again.split() == SPLIT
-    assert again.actions() == '{"lab": {}}'
+    assert again.text("actions.json") == '{"lab": {}}'
     assert again.record() == RECORD
     assert again.metrics() == []
     assert sorted(path.name for path in folder.path.iterdir()) == [
@@ -260,7 +260,7 @@ def test_json_of_another_kind_is_named(folder, name, content):
 def test_a_lost_table_of_actions_is_named(folder):
     (folder.path / "actions.json").unlink()
     with pytest.raises(RunError, match=r"actions\.json: cannot be read"):
-        folder.actions()
+        folder.text("actions.json")
 
 
 def test_settings_that_are_no_longer_valid_are_named(folder):

@@ -17,8 +17,9 @@ A bout's score is the mean of its action's probability over its frames, before t
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Annotated, Self
 
 import numpy as np
@@ -141,29 +142,37 @@ class PairPrediction:
 def predict_pairs(tracks: Iterable[TrackProbabilities], decoding: Decoding) -> PairPrediction:
     """Bouts of all tracks, and never an empty table where any bout can be written.
 
-    The tracks are gone through once, and none is kept.
+    The tracks are gone through once, and none is kept. Those of one video are best given one after
+    another: a table is made for each such stretch of tracks.
 
     Raises:
         DataError: a track is there twice.
     """
     parts: list[Bouts] = []
-    found = False
-    likely, highest = Bouts.empty(), 0.0
+    likely: _Likely | None = None
     keys: set[tuple[str, str, str]] = set()
-    for track in tracks:
-        if track.key in keys:
-            raise DataError(f"{track} is there twice; average the predictions of a track first")
-        keys.add(track.key)
-        bouts = track_bouts(track, decoding)
-        found = found or len(bouts) > 0
-        parts.append(bouts)
-        if not found:
-            other, peak = _most_likely(track, decoding)
-            if peak > highest or (peak == highest and _earlier(other, likely)):
-                likely, highest = other, peak
-    if found:
-        return PairPrediction(_sorted(Bouts.concatenate(parts)), fallback=False)
-    return PairPrediction(likely, fallback=len(likely) > 0)
+    for _, together in groupby(tracks, key=lambda track: track.recording.video_id):
+        pieces: list[_Piece] = []
+        for track in together:
+            if track.key in keys:
+                raise DataError(f"{track} is there twice; average the predictions of a track first")
+            keys.add(track.key)
+            pieces.append(_decoded(track, decoding))
+            if not parts:
+                likely = min(
+                    filter(None, (likely, _most_likely(track, decoding))),
+                    key=lambda likely: likely.rank,
+                    default=None,
+                )
+        if any(len(piece.start) for piece in pieces):
+            parts.append(_bouts(pieces))
+    if parts:
+        table = Bouts.concatenate(parts).table
+        order = ["video_id", "start_frame", "agent_id", "target_id"]
+        return PairPrediction(Bouts(table.sort_values(order, ignore_index=True)), fallback=False)
+    if likely is None:
+        return PairPrediction(Bouts.empty(), fallback=False)
+    return PairPrediction(_bouts([likely.piece]), fallback=True)
 
 
 def decode(tracks: Iterable[TrackProbabilities], decoding: Decoding) -> Bouts:
@@ -181,21 +190,7 @@ def decode(tracks: Iterable[TrackProbabilities], decoding: Decoding) -> Bouts:
 
 def track_bouts(track: TrackProbabilities, decoding: Decoding) -> Bouts:
     """The bouts of one track, by time (rules 1 to 4 of the module)."""
-    columns, thresholds = _written(track, decoding)
-    if not columns:
-        return Bouts.empty()
-    fps = track.recording.fps
-    values = track.values[:, columns]
-    choice = choose(smooth(values, decoding.radius(fps)).T, thresholds)
-    start, stop, column = merge(
-        *action_runs(choice), decoding.gap_frames(fps), decoding.shortest_frames(fps)
-    )
-    if not len(start):
-        return Bouts.empty()
-    total = _running_sum(values)
-    score = (total[stop, column] - total[start, column]) / (stop - start)
-    triples = [Triple(track.agent, track.target, track.actions[columns[n]]) for n in column]
-    return Bouts.of_recording(track.recording, triples, start, stop, np.clip(score, 0.0, 1.0))
+    return _bouts([_decoded(track, decoding)])
 
 
 def most_likely_bout(track: TrackProbabilities, decoding: Decoding) -> Bouts:
@@ -203,12 +198,13 @@ def most_likely_bout(track: TrackProbabilities, decoding: Decoding) -> Bouts:
 
     It holds the frame where the smoothed probability of an action that may be written is the
     highest multiple of its threshold, and the frames around it, without a break, where that action
-    is at least half as probable. The first such action and frame where several are.
+    is at least half as probable. The first such action by name, and frame, where several are.
 
     Returns:
         One bout, or none where no action may be written or none is ever more probable than 0.
     """
-    return _most_likely(track, decoding)[0]
+    likely = _most_likely(track, decoding)
+    return Bouts.empty() if likely is None else _bouts([likely.piece])
 
 
 def smooth(values: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
@@ -286,52 +282,83 @@ def merge(
     return start[kept], stop[kept], choice[kept]
 
 
-def _written(
-    track: TrackProbabilities, decoding: Decoding
-) -> tuple[list[int], NDArray[np.float32]]:
-    """The columns of a track's actions that may be written, by name, and their thresholds."""
-    known = decoding.of_lab(track.recording.lab_id).of(track.kind)
-    columns = [track.actions.index(action) for action in sorted(track.actions) if action in known]
-    return columns, np.array([known[track.actions[n]] for n in columns], np.float32)
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """The stretches of one track, not yet a table, of which making many would take the most time.
+
+    Attributes:
+        track: whose they are.
+        column: `[r]`, the track's action of each.
+        start: `[r]`, index of the first frame.
+        stop: `[r]`, one past the index of the last.
+    """
+
+    track: TrackProbabilities
+    column: NDArray[np.integer]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    def triples(self) -> list[Triple]:
+        """Who does what to whom, `[r]`."""
+        track = self.track
+        return [Triple(track.agent, track.target, track.actions[column]) for column in self.column]
+
+    def scores(self) -> NDArray[np.float64]:
+        """`[r]`, mean probabilities."""
+        total = _running_sum(self.track.values)
+        mean = total[self.stop, self.column] - total[self.start, self.column]
+        return np.asarray(np.clip(mean / (self.stop - self.start), 0.0, 1.0))
 
 
-def _most_likely(track: TrackProbabilities, decoding: Decoding) -> tuple[Bouts, float]:
-    columns, thresholds = _written(track, decoding)
-    if not columns or not len(track.values):
-        return Bouts.empty(), 0.0
-    values = track.values[:, columns]
-    smoothed = smooth(values, decoding.radius(track.recording.fps))
-    multiples = smoothed / thresholds
-    column, frame = divmod(int(multiples.T.argmax()), len(multiples))
-    peak = float(multiples[frame, column])
-    if peak <= 0:
-        return Bouts.empty(), 0.0
-    likely = smoothed[:, column]
-    start, stop, _ = runs((likely >= likely[frame] / 2).astype(np.int8))
-    here = int(np.searchsorted(start, frame, side="right")) - 1
-    score = values[start[here] : stop[here], column].mean(keepdims=True, dtype=np.float64)
-    bout = Bouts.of_recording(
-        track.recording,
-        [Triple(track.agent, track.target, track.actions[columns[column]])],
-        start[here : here + 1],
-        stop[here : here + 1],
-        np.clip(score, 0.0, 1.0),
+@dataclass(frozen=True, eq=False)
+class _Likely:
+    """A track's most likely stretch, and what is compared among tracks: the least goes first."""
+
+    piece: _Piece
+    rank: tuple[float, str, int, str, str]
+
+
+def _bouts(pieces: Sequence[_Piece]) -> Bouts:
+    """The table of pieces of one video."""
+    return Bouts.of_recording(
+        pieces[0].track.recording,
+        [triple for piece in pieces for triple in piece.triples()],
+        np.concatenate([piece.start for piece in pieces]),
+        np.concatenate([piece.stop for piece in pieces]),
+        np.concatenate([piece.scores() for piece in pieces]),
     )
-    return bout, peak
 
 
-_ORDER = ["video_id", "start_frame", "agent_id", "target_id"]
+def _written(track: TrackProbabilities, decoding: Decoding) -> dict[int, float]:
+    """Column → threshold of a track's actions that may be written, in the order of their names."""
+    known = decoding.of_lab(track.recording.lab_id).of(track.kind)
+    names = sorted(set(track.actions) & set(known))
+    return {track.actions.index(action): known[action] for action in names}
 
 
-def _sorted(bouts: Bouts) -> Bouts:
-    return Bouts(bouts.table.sort_values(_ORDER, ignore_index=True))
+def _decoded(track: TrackProbabilities, decoding: Decoding) -> _Piece:
+    written, fps = _written(track, decoding), track.recording.fps
+    columns = np.array(list(written), np.int64)
+    smoothed = smooth(track.values[:, columns], decoding.radius(fps))
+    choice = choose(smoothed.T, np.array(list(written.values()), np.float32))
+    start, stop, chosen = merge(
+        *action_runs(choice), decoding.gap_frames(fps), decoding.shortest_frames(fps)
+    )
+    return _Piece(track, columns[chosen], start, stop)
 
 
-def _earlier(bout: Bouts, other: Bouts) -> bool:
-    """Whether one bout comes before another; whichever is there before none."""
-    if not len(bout) or not len(other):
-        return len(bout) > len(other)
-    return tuple(bout.table.loc[0, _ORDER]) < tuple(other.table.loc[0, _ORDER])
+def _most_likely(track: TrackProbabilities, decoding: Decoding) -> _Likely | None:
+    written = _written(track, decoding)
+    smoothed = smooth(track.values[:, list(written)], decoding.radius(track.recording.fps)).T
+    multiples = smoothed / np.array(list(written.values()), np.float32)[:, None]
+    if not multiples.size or multiples.max() <= 0:
+        return None
+    row, frame = divmod(int(multiples.argmax()), multiples.shape[1])
+    start, stop, _ = runs((smoothed[row] >= smoothed[row, frame] / 2).astype(np.int8))
+    here = np.searchsorted(start, [frame], side="right") - 1
+    piece = _Piece(track, np.array(list(written))[[row]], start[here], stop[here])
+    rank = (-float(multiples[row, frame]), track.key[0], int(piece.start[0]), *track.key[1:])
+    return _Likely(piece, rank)
 
 
 def _running_sum(values: NDArray[np.float32]) -> NDArray[np.float64]:

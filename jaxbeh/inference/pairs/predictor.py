@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from jaxbeh.data.pair_store import (
     GRID_HZ,
+    PairFrames,
     PairStore,
     build_pair_store,
     gather_pairs,
@@ -31,7 +32,7 @@ from jaxbeh.training.fetch import fetch
 from jaxbeh.training.pairs.loss import probabilities
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.programs import init_members
-from jaxbeh.training.pairs.recipe import PairRecipe, predict_logits
+from jaxbeh.training.pairs.recipe import PairRecipe, in_a_mirror, predict_logits
 from jaxbeh.vocabulary import SlotTable
 
 _PLACES_AT_ONCE = 2**19
@@ -100,19 +101,30 @@ class PairPredictor:
         )
 
     def predict(
-        self, recordings: Sequence[Recording], tracks: Sequence[Track]
+        self,
+        recordings: Sequence[Recording],
+        tracks: Sequence[Track],
+        mirror: bool = False,
+        overlap: int = 2,
     ) -> Iterator[TrackProbabilities]:
         """Yield every track's probabilities at its video's own frames, the mean over all members.
 
-        Windows overlap by half. All tracks, of any length, go through one compiled program.
+        All tracks, of any length, go through one compiled program.
+
+        Args:
+            recordings: the videos.
+            tracks: what to predict in them.
+            mirror: whether to take the mean with what is said of the mirror image.
+            overlap: windows that hold a place of the grid, but for a track's first and last ones.
         """
         length = self.recipe.length
+        add = self._add_with_mirror if mirror else self._add
         groups = []
         for group in _groups(recordings, tracks):
             videos = sorted({track.video for track in group})
             own = [recordings[video] for video in videos]
             moved = [track._replace(video=videos.index(track.video)) for track in group]
-            groups.append((own, moved, pair_windows(own, moved, length, max(1, length // 2))))
+            groups.append((own, moved, pair_windows(own, moved, length, max(1, length // overlap))))
         room = Room.of(groups)
         variables = jax.device_put(self.variables)
         for own, moved, windows in groups:
@@ -131,7 +143,7 @@ class PairPredictor:
             for first in range(0, len(windows[0]), _BATCH):
                 index = np.arange(first, first + _BATCH, dtype=np.int32)
                 index = np.where(index < len(windows[0]), index, np.int32(-1))
-                sums = self._add(variables, held, at, sums, jnp.asarray(index))
+                sums = add(variables, held, at, sums, jnp.asarray(index))
             total, count = fetch((sums.total, sums.count))
             mean = np.asarray(total) / np.maximum(np.asarray(count), 1.0)[:, None]
             for track, start, size in zip(moved, place.tolist(), places, strict=True):
@@ -155,16 +167,27 @@ class PairPredictor:
 
     @cached_property
     def _add(self) -> Callable[..., Sums]:
-        return jax.jit(partial(add_pair_probabilities, self.recipe), donate_argnums=3)
+        return jax.jit(partial(add_pair_probabilities, self.recipe, False), donate_argnums=3)
+
+    @cached_property
+    def _add_with_mirror(self) -> Callable[..., Sums]:
+        return jax.jit(partial(add_pair_probabilities, self.recipe, True), donate_argnums=3)
 
 
 def add_pair_probabilities(
-    recipe: PairRecipe, variables: Any, store: PairStore, at: Array, sums: Sums, windows: Array
+    recipe: PairRecipe,
+    mirror: bool,
+    variables: Any,
+    store: PairStore,
+    at: Array,
+    sums: Sums,
+    windows: Array,
 ) -> Sums:
     """Add what the members say of a batch of windows, int32 `[b]` rows of the table or −1.
 
     Args:
         recipe: the model.
+        mirror: whether to take the mean with what is said of the mirror image.
         variables: of the members, stacked.
         store: with the windows.
         at: int32 `[n]`, where each window starts in `sums`.
@@ -173,9 +196,13 @@ def add_pair_probabilities(
     """
     still = jnp.ones(windows.shape, jnp.float32)
     frames = gather_pairs(store, windows, jnp.zeros_like(windows), still, recipe.length)
-    logits = jax.vmap(lambda one: predict_logits(recipe, one, frames))(variables)
+
+    def of_member(one: Any, seen: PairFrames) -> Array:
+        return probabilities(recipe.loss, predict_logits(recipe, one, seen), frames.known)
+
+    views = [frames, in_a_mirror(recipe, frames)] if mirror else [frames]
     found = jnp.mean(
-        jax.vmap(lambda one: probabilities(recipe.loss, one, frames.known))(logits), axis=0
+        jnp.stack([jax.vmap(of_member, (0, None))(variables, seen) for seen in views]), axis=(0, 1)
     )
     index = at[jnp.maximum(windows, 0)][:, None] + jnp.arange(recipe.length, dtype=jnp.int32)
     index = jnp.where(frames.mask, index, sums.count.shape[0])  # out of bounds: dropped

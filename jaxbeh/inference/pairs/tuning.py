@@ -8,7 +8,8 @@ pooled frames, the mean over a lab's actions, the mean over labs. The search:
    threshold at a time goes to its best place with all others held, until none moves. Its whole
    curve comes from one pass, the tie-break included: against given rivals an action wins a frame
    at every threshold up to probability / max(1, best rival's multiple), so histograms of that
-   bound count what each threshold would gain it and cost the rivals. Of a plateau, the middle.
+   bound count what each threshold would gain it and cost the rivals. A threshold moves only to a
+   better place; of equally good ones, to the middle.
 3. First the pooled thresholds are found, one a kind and action for all labs, for the mean over the
    labs that show the action; then each lab's, from there, for the lab.
 4. A lab's threshold is drawn towards the pooled one where the lab shows little of the action: in

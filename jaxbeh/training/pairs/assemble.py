@@ -68,8 +68,8 @@ def recipe_of(config: PairConfig, dataset: PairDataset) -> PairRecipe:
     vocabulary = dataset.vocabulary
     return PairRecipe.from_config(
         config,
-        len(vocabulary.alone),
-        len(vocabulary.pair),
+        dataset.slots,
+        (len(vocabulary.alone), len(vocabulary.pair)),
         len(dataset.labs),
         entry_weights(dataset.entry_frames, config.loss.balance),
     )
@@ -185,7 +185,8 @@ def validation_of(assembled: PairsAssembled, dataset: PairDataset, score: str) -
     judged = np.flatnonzero(held_out)
 
     def launch(state: TrainState) -> Judged:
-        return assembled.programs.validate(state, assembled.data, None)
+        found: Judged = assembled.programs.validate(state, assembled.data, None)
+        return found
 
     def summarise(found: Judged) -> dict[str, Any]:
         by_seed = [

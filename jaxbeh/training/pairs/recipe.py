@@ -10,12 +10,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxbeh.data.pair_store import GRID_HZ, NO_LAB, PairFrames, PairStore, gather_pairs
+from jaxbeh.features.mirroring import counterparts, mirror_points
 from jaxbeh.features.pairwise import pairwise
 from jaxbeh.models.inputs import PairInputs
 from jaxbeh.models.pair_network import PairNetwork
 from jaxbeh.pair_settings import PairAugmentationSettings, PairConfig
 from jaxbeh.training.pairs.augmentation import augment
 from jaxbeh.training.recipe import precision
+from jaxbeh.vocabulary import SlotTable
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class PairRecipe:
 
     Attributes:
         model: `(PairInputs, train) → logits [b, t, c]`.
+        mirrored: where the mirror image of each keypoint slot stands.
         length: t, places of the grid.
         jitter: training windows start up to this share of a stride off, in places of the grid.
         augmentation: what training windows are changed by.
@@ -33,6 +36,7 @@ class PairRecipe:
     """
 
     model: nn.Module
+    mirrored: tuple[int, ...]
     length: int
     jitter: int
     augmentation: PairAugmentationSettings
@@ -42,12 +46,26 @@ class PairRecipe:
 
     @classmethod
     def from_config(
-        cls, config: PairConfig, alone: int, pair: int, labs: int, weights: tuple[float, ...]
+        cls,
+        config: PairConfig,
+        slots: SlotTable,
+        actions: tuple[int, int],
+        labs: int,
+        weights: tuple[float, ...],
     ) -> "PairRecipe":
-        """The recipe that a config describes, for a vocabulary and labs of the data."""
+        """The recipe that a config describes, for the names of the data.
+
+        Args:
+            config: the run's settings.
+            slots: its keypoints.
+            actions: how many entries of the vocabulary are of a mouse alone, and to another.
+            labs: how many are trained on.
+            weights: of the entries, as `entry_weights` gives them.
+        """
         dtype = precision(config.training)
         return cls(
-            model=PairNetwork.from_settings(config.network, alone, pair, labs, dtype),
+            model=PairNetwork.from_settings(config.network, *actions, labs, dtype),
+            mirrored=counterparts(slots.names),
             length=config.window.length,
             jitter=config.window.train_stride // 2,
             augmentation=config.augmentation,
@@ -85,3 +103,9 @@ def predict_logits(recipe: PairRecipe, variables: Any, frames: PairFrames) -> Ar
     """Float32 logits `[b, t, c]` without augmentation or dropout."""
     logits: Array = recipe.model.apply(variables, inputs_of(frames), train=False)  # type: ignore[assignment]  # Any
     return logits
+
+
+def in_a_mirror(recipe: PairRecipe, frames: PairFrames) -> PairFrames:
+    """The same windows as a mirror shows them."""
+    xy, valid = mirror_points(frames.xy, frames.valid, recipe.mirrored)
+    return frames.replace(xy=xy, valid=valid)  # type: ignore[attr-defined,no-any-return]  # by struct

@@ -1,0 +1,115 @@
+"""A run of pairs as it predicts: its averaged weights, and what it remembers of its data."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from jaxbeh.data.recording import Recording
+from jaxbeh.data.tracks import Track, tracks_of
+from jaxbeh.errors import DataError, RunError
+from jaxbeh.inference.pairs.predictor import PairPredictor
+from jaxbeh.inference.pairs.probabilities import TrackProbabilities
+from jaxbeh.inference.pairs.records import Known
+from jaxbeh.inference.scene_bouts import ActionFrequencies
+from jaxbeh.pair_settings import PairConfig
+from jaxbeh.training.checkpoints import Checkpoints
+from jaxbeh.training.pairs.members import Members
+from jaxbeh.training.pairs.recipe import PairRecipe
+from jaxbeh.training.run_folder import RunFolder
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained run.
+
+    Attributes:
+        predictor: all its members.
+        known: vocabulary, labs, folds.
+        frequencies: what its videos showed, by lab.
+    """
+
+    predictor: PairPredictor
+    known: Known
+    frequencies: ActionFrequencies
+
+    def tracks(self, recordings: Sequence[Recording]) -> list[Track]:
+        """What to predict: the triples looked for, or those that the lab's videos showed.
+
+        Of a lab without training videos, those that any showed.
+        """
+        return [
+            track
+            for index, recording in enumerate(recordings)
+            for track in tracks_of(
+                index,
+                recording,
+                recording.whitelist or self.frequencies.of_lab(recording.lab_id),
+                self.known.vocabulary,
+            )
+        ]
+
+    def predict(
+        self, recordings: Sequence[Recording], mirror: bool = False, overlap: int = 2
+    ) -> Iterable[TrackProbabilities]:
+        """Probabilities of all tracks, by the mean of all members; see `PairPredictor.predict`."""
+        return self.predictor.predict(recordings, self.tracks(recordings), mirror, overlap)
+
+    def predict_held_out(
+        self, folds: Sequence[Sequence[Recording]], mirror: bool = False, overlap: int = 2
+    ) -> list[list[TrackProbabilities]]:
+        """What the members that did not see a fold say of its videos, for each fold."""
+        fold_of = self.predictor.members.fold
+        return [
+            list(
+                self.predictor.of_members(fold_of == fold).predict(
+                    recordings, self.tracks(recordings), mirror, overlap
+                )
+            )
+            for fold, recordings in enumerate(folds)
+        ]
+
+
+def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> Trained:
+    """The best checkpoint of a run.
+
+    Raises:
+        RunError: it has none, or a file of it is damaged.
+        CheckpointError: the checkpoint does not fit the settings.
+    """
+    restored = None
+    if folder.checkpoints.is_dir():
+        restored = Checkpoints(folder.checkpoints, tell, read_only=True).best()
+    if restored is None:
+        raise RunError(f"{folder.path}: has no checkpoint yet; train it for an epoch at least")
+    known = _read(folder, "known.json", Known.from_json)
+    frequencies = _read(folder, "actions.json", ActionFrequencies.from_json)
+    slots = folder.slots()
+    even = np.ones(len(known.vocabulary)).tolist()  # weights of actions only matter in training
+    recipe = PairRecipe.from_config(
+        config,
+        slots,
+        (len(known.vocabulary.alone), len(known.vocabulary.pair)),
+        len(known.labs),
+        tuple(even),
+    )
+    predictor = PairPredictor.restore(
+        recipe,
+        slots,
+        known.vocabulary,
+        known.labs,
+        Members.all(known.folds, known.seeds),
+        restored.leaves,
+        folder.checkpoints,
+    )
+    return Trained(predictor, known, frequencies)
+
+
+def _read(folder: RunFolder, name: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(folder.text(name))
+    except DataError as error:
+        raise RunError(f"{folder.path / name}: {error}") from None

@@ -1,0 +1,42 @@
+"""What evaluating a run of any task has to say and to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jaxbeh.data.recording import Recording
+from jaxbeh.data.report import ReadingReport
+from jaxbeh.inference.bouts import Bouts
+from jaxbeh.tasks.task import Table
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How well labelled videos were predicted.
+
+    Attributes:
+        figures: as `evaluation.json` holds them.
+        tables: to print.
+        official: the challenge's F-score of the bouts, `None` where there is no event or no bout.
+        frames: labelled frames scored.
+    """
+
+    figures: Mapping[str, Any]
+    tables: Sequence[Table]
+    official: float | None
+    frames: int
+
+
+class Evaluator(Protocol):
+    """A trained run that predicts."""
+
+    def usable(
+        self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
+    ) -> Sequence[Recording]:
+        """The videos that can be predicted and, if labelled, scored; others are reported."""
+
+    def score(self, recordings: Sequence[Recording]) -> Scored:
+        """Predict labelled videos and compare."""
+
+    def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
+        """The bouts of videos; and whether they are only the most likely one, none being found."""
