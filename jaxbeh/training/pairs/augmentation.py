@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxbeh.features.mirroring import CANONICAL, mirror_points
+from jaxbeh.features.mirroring import mirror_points
 from jaxbeh.pair_settings import PairAugmentationSettings
 
 _WAVES = 4  # that smooth noise is the sum of
@@ -24,7 +24,7 @@ def augment(
     valid: Array,
     settings: PairAugmentationSettings,
     rate: float,
-    slots: Sequence[int] = CANONICAL,
+    mirrored: Sequence[int],
 ) -> tuple[Array, Array]:
     """Mirror, scale, blur and hide the keypoints of a batch, each window in its own way.
 
@@ -34,7 +34,7 @@ def augment(
         valid: bool `[b, t, 2, k]`.
         settings: how much of what; stretching of time and dropping of labs are the caller's.
         rate: frames a second.
-        slots: k indices, where each slot's mirror image stands (`mirroring.counterparts`).
+        mirrored: k indices, where each slot's mirror image stands (`mirroring.counterparts`).
 
     Returns:
         Float32 `[b, t, 2, k, 2]`, 0 where invalid; bool `[b, t, 2, k]`, true nowhere else than
@@ -42,7 +42,7 @@ def augment(
     """
     index = jnp.arange(xy.shape[0], dtype=jnp.uint32)
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
-    window = functools.partial(_window, settings=settings, rate=rate, slots=tuple(slots))
+    window = functools.partial(_window, settings=settings, rate=rate, mirrored=tuple(mirrored))
     changed: tuple[Array, Array] = jax.vmap(window)(keys, xy, valid)
     return changed
 
@@ -100,15 +100,15 @@ def _window(
     valid: Array,
     settings: PairAugmentationSettings,
     rate: float,
-    slots: tuple[int, ...],
+    mirrored: tuple[int, ...],
 ) -> tuple[Array, Array]:
     """One window, `[t, 2, k, 2]` and `[t, 2, k]`."""
     mirror_key, scale_key, noise_key, slot_key, part_key = jax.random.split(key, 5)
     frames, bodies, keypoints = valid.shape
     if settings.mirror:
         turned = jax.random.bernoulli(mirror_key, settings.mirror)
-        mirrored, mirrored_valid = mirror_points(xy, valid, slots)
-        xy, valid = jnp.where(turned, mirrored, xy), jnp.where(turned, mirrored_valid, valid)
+        other, other_valid = mirror_points(xy, valid, mirrored)
+        xy, valid = jnp.where(turned, other, xy), jnp.where(turned, other_valid, valid)
     if settings.scale:
         most = settings.scale
         xy = xy * jax.random.uniform(scale_key, (), jnp.float32, 1.0 - most, 1.0 + most)

@@ -93,7 +93,7 @@ def training_frames(recipe: PairRecipe, store: PairStore, windows: Array, key: A
     stretch = jnp.exp(jax.random.uniform(stretch_key, shape, jnp.float32, -1.0, 1.0) * widest)
     frames = gather_pairs(store, windows, shift, stretch, recipe.length)
     nameless = jax.random.bernoulli(lab_key, settings.lab_dropout, shape)
-    xy, valid = augment(body_key, frames.xy, frames.valid, settings, GRID_HZ)
+    xy, valid = augment(body_key, frames.xy, frames.valid, settings, GRID_HZ, recipe.mirrored)
     return frames.replace(  # type: ignore[attr-defined,no-any-return]  # by struct
         xy=xy, valid=valid, lab=jnp.where(nameless, NO_LAB, frames.lab)
     )
