@@ -20,7 +20,7 @@ ROUNDING = 1e-5
 _MOUSE = re.compile(r"mouse[1-9][0-9]*")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrackProbabilities:
     """What a model says of one track: one video, agent and target or self.
 
@@ -59,7 +59,7 @@ class TrackProbabilities:
         """Video, agent and target: what tells tracks apart."""
         return self.recording.video_id, self.agent, self.target
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"video {self.recording.video_id}, {self.agent} → {self.target}"
 
     def _check_names(self) -> None:

@@ -190,7 +190,7 @@ def test_tuning_never_loses_and_says_what_the_metric_says(tracks):
 
 def parted(lab, true, false, seconds):
     """One track of a lab that does a thing a quarter of the time; two probabilities."""
-    frames = int(10 * seconds)
+    frames = 10 * seconds
     of = recording(
         4 * frames, video=lab, lab=lab, fps=10.0, events=[("mouse1,mouse2,sniff", 0, frames)]
     )
@@ -203,13 +203,13 @@ def test_a_labs_threshold_is_drawn_towards_the_pooled_one_by_its_seconds():
     The middles are 1.375 and −2.625. The first keeps two labs' F of 1 and the third's of 0; the
     second one of 1 and two of 0.4.
     """
-    tracks = [parted("a", 0.9, 0.6, 90), parted("b", 0.9, 0.6, 2), parted("c", 0.2, 0.02, 30)]
+    tracks = [parted("a", 0.9, 0.6, 90), parted("b", 0.9, 0.6, 2), parted("c", 0.2, 0.02, 20)]
     found = tune(tracks, seen(tracks)).decoding
     assert log_odds(found.pooled.pair["sniff"]) == pytest.approx(1.375)
     assert log_odds(found.labs["a"].pair["sniff"]) == pytest.approx(1.375)
     assert log_odds(found.labs["b"].pair["sniff"]) == pytest.approx(1.375)
-    assert SHRINKAGE == 10
-    assert log_odds(found.labs["c"].pair["sniff"]) == pytest.approx(1.375 - 4 * 30 / (30 + 10))
+    assert SHRINKAGE == 5
+    assert log_odds(found.labs["c"].pair["sniff"]) == pytest.approx(1.375 - 4 * 20 / (20 + 5))
 
 
 def test_a_lab_without_a_frame_of_an_action_takes_the_pooled_threshold():
