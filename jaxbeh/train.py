@@ -116,7 +116,10 @@ def train_run(
     if distributed:
         out.print("Waiting for the other processes of the run, 5 minutes at most.")
     hosts = connect() if distributed else Hosts()
-    keep_programs()
+    if hosts.count == 1:
+        # Of several, only the first would find a program in the cache; the others would wait for
+        # its part in looking for the fastest kernels.
+        keep_programs()
     out.quiet = out.quiet or not hosts.first
     with hosts.together():
         return _train(hosts, config, data, path, init_from, on_checkpoint)

@@ -5,8 +5,9 @@ runtime, where waiting has no limit. Frames and weights go over the devices, as 
 only once all have said that they are there. Nothing needs a file system that all of them see.
 
 Each exchange is a round; all processes come to the same rounds in the same order. One that fails
-answers the next round with its reason, so that nobody waits for it for ever. One that dies without
-a word is given up by JAX's runtime, which then ends the others.
+leaves its reason in the store, where all look that wait in a round, this one or a later one: so
+nobody waits for it for ever. One that dies without a word is given up by JAX's runtime, which then
+ends the others; so does one that fails while others wait for it on the devices.
 """
 
 import hashlib
@@ -31,6 +32,8 @@ _LEAVING_S = 120
 """Seconds that a process which ends waits for the others to end too."""
 _SLICE_MS = 1000
 """Milliseconds of one wait; between two of them Python answers signals."""
+_KEYS, _FAILED = "jaxbeh", "failed"
+"""Where the store holds our words, and there the reasons of those that failed."""
 _PIECE = 1 << 26
 """Bytes that a device holds of one piece of an exchange, of all processes together."""
 
@@ -40,6 +43,10 @@ _HOW = (
     f"port of the first one's machine), {_COUNT} (how many there are) and {_INDEX} (0, 1, …) in "
     f"its environment"
 )
+
+
+class _PeerError(RunError):
+    """Another process failed, and has told all others itself."""
 
 
 class Hosts:
@@ -72,14 +79,11 @@ class Hosts:
         """
         if self.count == 1:
             return [value]
-        answers = self._answers({"what": what, "value": value})
-        for index, answer in enumerate(answers):
-            if "failure" in answer:
-                raise RunError(f"process {index} of {self.count}: {answer['failure']}")
-        places = [answer["what"] for answer in answers]
+        answers = self._answers([what, value])
+        places = [place for place, _ in answers]
         if len(set(places)) > 1:
             raise RunError(f"the processes went different ways: they are at {', '.join(places)}")
-        return [answer["value"] for answer in answers]
+        return [found for _, found in answers]
 
     def any(self, what: str, flag: bool) -> bool:
         """Whether the flag is up in any process; costs nothing where there is one."""
@@ -140,7 +144,7 @@ class Hosts:
         try:
             yield
         except BaseException as error:
-            if self.count == 1:
+            if self.count == 1 or isinstance(error, _PeerError):
                 raise
             self._fail(str(error) if isinstance(error, JaxbehError) else repr(error))
             if isinstance(error, jax.errors.JaxRuntimeError):
@@ -150,28 +154,37 @@ class Hosts:
                 ) from error
             raise
 
-    def _answers(self, mine: dict[str, str]) -> list[dict[str, str]]:
+    def _answers(self, mine: list[str]) -> list[list[str]]:
         """All answers of the next round; the first process collects them."""
         self._round += 1
         if not self.first:
             _say(f"{self._round}/{self.index}", mine)
-            answers: list[dict[str, str]] = _hear(f"{self._round}/all")
+            answers: list[list[str]] = self._hear(f"{self._round}/all")
             return answers
         answers = [mine]
-        answers += [_hear(f"{self._round}/{index}") for index in range(1, self.count)]
+        answers += [self._hear(f"{self._round}/{index}") for index in range(1, self.count)]
         _say(f"{self._round}/all", answers)
         # Whoever answered this round has read the one before.
-        _store().key_value_delete(f"jaxbeh/{self._round - 1}/")
+        _store().key_value_delete(f"{_KEYS}/{self._round - 1}/")
         return answers
 
+    def _hear(self, key: str) -> Any:
+        """Wait for what another process says, or for the failure of any."""
+        while True:
+            try:
+                return json.loads(_store().blocking_key_value_get(f"{_KEYS}/{key}", _SLICE_MS))
+            except jax.errors.JaxRuntimeError as error:
+                if "DEADLINE_EXCEEDED" not in str(error):
+                    raise
+            failed = _store().key_value_dir_get(f"{_KEYS}/{_FAILED}/")
+            if failed:
+                name, reason = failed[0]
+                index = name.rpartition("/")[2]
+                raise _PeerError(f"process {index} of {self.count}: {json.loads(reason)}")
+
     def _fail(self, reason: str) -> None:
-        self._round += 1
-        failure = {"failure": reason}
         with suppress(jax.errors.JaxRuntimeError):  # nobody is left to hear it
-            if self.first:
-                _say(f"{self._round}/all", [failure])
-            else:
-                _say(f"{self._round}/{self.index}", failure)
+            _say(f"{_FAILED}/{self.index}", reason)
 
 
 def connect() -> Hosts:
@@ -221,13 +234,4 @@ def _store() -> Any:
 
 
 def _say(key: str, value: object) -> None:
-    _store().key_value_set(f"jaxbeh/{key}", json.dumps(value))
-
-
-def _hear(key: str) -> Any:
-    while True:
-        try:
-            return json.loads(_store().blocking_key_value_get(f"jaxbeh/{key}", _SLICE_MS))
-        except jax.errors.JaxRuntimeError as error:
-            if "DEADLINE_EXCEEDED" not in str(error):
-                raise
+    _store().key_value_set(f"{_KEYS}/{key}", json.dumps(value))

@@ -17,7 +17,7 @@ from two_hosts import ONE_LAYER
 
 from jaxbeh.data.mabe.sharing import share_out
 from jaxbeh.training.devices import Devices
-from jaxbeh.training.hosts import SILENCE_S, Hosts
+from jaxbeh.training.hosts import _LEAVING_S, SILENCE_S, Hosts
 from tests.conftest import ROOT
 
 RECIPE = """
@@ -29,11 +29,11 @@ training: {epochs: 30, patience: 30}
 TRAIN = ("-m", "jaxbeh.train", "--distributed")
 
 
-def environment(**more):
+def environment(without=(), **more):
     """Of a process that sees one CPU device, and finds the tests' modules."""
     folders = [ROOT, ROOT / "tests", ROOT / "tests" / "training"]
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in without},
         "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
         "PYTHONPATH": os.pathsep.join(map(str, folders)),
         **{name: str(value) for name, value in more.items()},
@@ -65,7 +65,7 @@ def start(words, folder, env):
 class Pair:
     """Two processes of one run, each with a cache of its own."""
 
-    def __init__(self, folder, *words, second=None, slurm=False):
+    def __init__(self, folder, *words, second=None, slurm=False, without=()):
         self._folders = [folder / "0", folder / "1"]
         # From Slurm's own variables JAX takes the port by the number of the job.
         first = 2**16 - 2**12
@@ -86,7 +86,7 @@ class Pair:
                     "SLURM_LOCALID": 0,
                 }
             cache = folder.parent / f"cache-{index}"
-            env = environment(XDG_CACHE_HOME=cache, **where)
+            env = environment(without, XDG_CACHE_HOME=cache, **where)
             self.processes.append(start(own, self._folders[index], env))
 
     def __enter__(self):
@@ -97,22 +97,25 @@ class Pair:
             process.kill()
             process.wait()
 
-    def end(self):
+    def end(self, timeout=120):
         """Exit codes, in bounded time."""
-        return [process.wait(timeout=120) for process in self.processes]
+        return [process.wait(timeout=timeout) for process in self.processes]
 
     def said(self, index, stream="out"):
         return (self._folders[index] / stream).read_text()
 
-    def wait_for_epoch(self, run, epoch):
-        lines = run / "metrics.jsonl"
+    def wait_until(self, reached):
         for _ in range(2400):
-            if lines.is_file() and lines.read_bytes().count(b"\n") >= epoch:
+            if reached():
                 return
             codes = [process.poll() for process in self.processes]
             assert codes == [None, None], self.said(0) + self.said(0, "err") + self.said(1, "err")
             time.sleep(0.05)
-        raise AssertionError(f"no epoch {epoch} in two minutes")
+        raise AssertionError("not there in two minutes")
+
+    def wait_for_epoch(self, run, epoch):
+        lines = run / "metrics.jsonl"
+        self.wait_until(lambda: lines.is_file() and lines.read_bytes().count(b"\n") >= epoch)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +196,9 @@ def test_a_run_of_two_is_the_run_of_one(one, collection, recipe, tmp_path):
     alone, printed = one
     words = (*TRAIN, "--config", recipe, "--data", collection, "--run")
     runs = [tmp_path / "first", tmp_path / "second"]
-    with Pair(tmp_path / "pair", *words, runs[0], second=(*words, runs[1])) as pair:
+    words = (*words, runs[0]), (*words, runs[1])
+    told = ("JAX_COMPILATION_CACHE_DIR",)
+    with Pair(tmp_path / "pair", *words[0], second=words[1], without=told) as pair:
         assert pair.end() == [0, 0], pair.said(0, "err") + pair.said(1, "err")
         said = [pair.said(index) for index in range(2)]
     assert lines(runs[0], "seconds") == lines(alone, "seconds")
@@ -216,6 +221,8 @@ def test_a_run_of_two_is_the_run_of_one(one, collection, recipe, tmp_path):
     ]
     assert [len(kept[0] | kept[1]), len(kept[0] & kept[1])] == [4, 0]
     assert all(kept)
+    # With programs kept, the first would find one and the others wait for its part in autotuning.
+    assert not list(tmp_path.glob("cache-*/jaxbeh/programs"))
 
 
 def test_what_stops_one_stops_both_and_one_process_goes_on(one, collection, recipe, tmp_path):
@@ -258,6 +265,24 @@ def test_what_stops_one_stops_both_and_one_process_goes_on(one, collection, reci
     assert ours[reached - 1]["train_loss"] == theirs[reached - 1]["train_loss"]
     losses = [[line["train_loss"] for line in side] for side in (ours, theirs)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_one_that_is_interrupted_while_it_waits_ends_the_one_that_comes_late(late, tmp_path):
+    """The first process collects a round, the others answer it: either may be struck in it."""
+    gate, waiting = tmp_path / "gate", 1 - late
+    script = ROOT / "tests" / "training" / "late_host.py"
+    with Pair(tmp_path / "pair", script, late, gate) as pair:
+        pair.wait_until(lambda: all("here" in pair.said(index) for index in range(2)))
+        time.sleep(1)  # now it waits in the first round
+        pair.processes[waiting].send_signal(signal.SIGINT)
+        pair.wait_until(lambda: "KeyboardInterrupt" in pair.said(waiting, "err"))
+        gate.touch()
+        # Far less than JAX's runtime waits for one that does not answer.
+        codes = pair.end(timeout=_LEAVING_S / 3)
+    assert codes[waiting] == -signal.SIGINT
+    assert codes[late] == 1
+    assert f": process {waiting} of 2: KeyboardInterrupt()" in pair.said(late, "err")
 
 
 def refused(tmp_path, words, second):
