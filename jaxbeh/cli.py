@@ -15,6 +15,7 @@ from jaxbeh.evaluate import evaluate
 from jaxbeh.score import score
 from jaxbeh.synthesize import synthesize
 from jaxbeh.train import train
+from jaxbeh.validate_submission import validate_submission
 
 _LOOK: dict[str, Any] = {
     "add_completion": False,
@@ -62,4 +63,4 @@ def run_command(command: Callable[..., None]) -> None:
 
 def main() -> None:
     """Run `jaxbeh COMMAND …`."""
-    _call(_application([train, evaluate, synthesize, score, compare, doctor]))
+    _call(_application([train, evaluate, synthesize, score, validate_submission, compare, doctor]))

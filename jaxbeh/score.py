@@ -1,14 +1,11 @@
 """The command `jaxbeh score`: the competition's F-score of a submission, by lab and action."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from jaxbeh.console import out, print_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def score(
@@ -27,10 +24,11 @@ def score(
 
     Rows that the rules pass over are counted below the tables.
     """
+    from jaxbeh.data.csv_table import read_csv_table
     from jaxbeh.errors import DataError
     from jaxbeh.metrics.mabe import mean_of_means, score_table, unscored_rows
 
-    truth, rows = _read(solution), _read(submission)
+    truth, rows = read_csv_table(solution), read_csv_table(submission)
     try:
         scores = score_table(truth, rows)
     except DataError as error:
@@ -59,35 +57,6 @@ def score(
         )
     labs = "1 lab" if len(means) == 1 else f"{len(means)} labs"
     out.print(f"F-score (mean over {labs}): {mean_of_means(scores):.6f}")
-
-
-def _read(path: Path) -> "pd.DataFrame":
-    """A CSV file with every cell as text, `NA` and empty cells included.
-
-    Raises:
-        DataError: the file is missing, no CSV, or its rows do not fit its first line.
-    """
-    import pandas as pd
-
-    from jaxbeh.errors import DataError
-    from jaxbeh.regular import require_regular
-
-    try:
-        require_regular(path)
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None
-        )
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror or error}); give a CSV file"
-        ) from None
-    except ValueError as error:  # pandas' parser errors and undecodable text are of this kind
-        raise DataError(f"{path}: not a CSV table: {error}; write it again") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(
-            f"{path}: its rows have more cells than its first line has names; name every column"
-        )
-    return table
 
 
 def main() -> None:
