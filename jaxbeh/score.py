@@ -19,6 +19,14 @@ def score(
     submission: Annotated[
         Path, typer.Argument(metavar="SUBMISSION", help="CSV as it is handed in.")
     ],
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Print a 95 % interval of the score from so many draws of the videos within their "
+            "labs.",
+        ),
+    ] = 0,
 ) -> None:
     """Score a submission by the MABe 2025 rules: F by lab and action, lab means, the mean of labs.
 
@@ -26,13 +34,14 @@ def score(
     """
     from jaxbeh.data.csv_table import read_csv_table
     from jaxbeh.errors import DataError
-    from jaxbeh.metrics.mabe import mean_of_means, score_table, unscored_rows
+    from jaxbeh.metrics.mabe import mean_of_means, pooled_scores, unscored_rows, video_counts
 
     truth, rows = read_csv_table(solution), read_csv_table(submission)
     try:
-        scores = score_table(truth, rows)
+        counts = video_counts(truth, rows)
     except DataError as error:
         raise DataError(f"{error}\n(solution: {solution}, submission: {submission})") from None
+    scores = pooled_scores(counts)
     print_table(
         "F-score by lab and action, counts in frames",
         ("lab", "action", "F", "hits", "false", "missed"),
@@ -56,7 +65,17 @@ def score(
             f"that behaviors_labeled of their video does not list; they are ignored."
         )
     labs = "1 lab" if len(means) == 1 else f"{len(means)} labs"
-    out.print(f"F-score (mean over {labs}): {mean_of_means(scores):.6f}")
+    line = f"F-score (mean over {labs}): {mean_of_means(scores):.6f}"
+    if bootstrap:
+        from jaxbeh.metrics.bootstrap import Videos, interval, official_score
+
+        videos = Videos.of_counts(counts)
+        found = interval(official_score(counts, videos), videos, draws=bootstrap)
+        line += (
+            f", {found.level:.0%} interval {found.low:.6f} to {found.high:.6f} "
+            f"({bootstrap:,} draws of {len(videos.ids):,} videos within labs)"
+        )
+    out.print(line)
 
 
 def main() -> None:

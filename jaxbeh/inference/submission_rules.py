@@ -147,7 +147,7 @@ def _cells(rows: pd.DataFrame) -> list[Violation]:
     for column in _NUMBERS:
         cells = rows[column]
         if pd.api.types.is_integer_dtype(cells.dtype) and not cells.isna().any():
-            bad = (cells <= -FRAME_LIMIT) | (cells >= FRAME_LIMIT)
+            bad = np.asarray((cells <= -FRAME_LIMIT) | (cells >= FRAME_LIMIT), np.bool_)
         else:
             bad = np.array([not _is_number(cell) for cell in cells.tolist()], np.bool_)
         found += _where(rows, bad, column, "is no whole number", "write one, without a point")
