@@ -16,6 +16,7 @@ from jaxbeh.evaluate import evaluate
 from jaxbeh.score import score
 from jaxbeh.synthesize import synthesize
 from jaxbeh.train import train
+from jaxbeh.validate_submission import validate_submission
 
 _LOOK: dict[str, Any] = {
     "add_completion": False,
@@ -63,4 +64,8 @@ def run_command(command: Callable[..., None]) -> None:
 
 def main() -> None:
     """Run `jaxbeh COMMAND …`."""
-    _call(_application([train, evaluate, synthesize, score, compare, doctor, bundle]))
+    _call(
+        _application(
+            [train, evaluate, validate_submission, score, compare, doctor, synthesize, bundle]
+        )
+    )

@@ -1,14 +1,11 @@
 """The command `jaxbeh score`: the competition's F-score of a submission, by lab and action."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from jaxbeh.console import out, print_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def score(
@@ -22,19 +19,29 @@ def score(
     submission: Annotated[
         Path, typer.Argument(metavar="SUBMISSION", help="CSV as it is handed in.")
     ],
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Print a 95 % interval of the score from so many draws of the videos within their "
+            "labs.",
+        ),
+    ] = 0,
 ) -> None:
     """Score a submission by the MABe 2025 rules: F by lab and action, lab means, the mean of labs.
 
     Rows that the rules pass over are counted below the tables.
     """
+    from jaxbeh.data.csv_table import read_csv_table
     from jaxbeh.errors import DataError
-    from jaxbeh.metrics.mabe import mean_of_means, score_table, unscored_rows
+    from jaxbeh.metrics.mabe import mean_of_means, pooled_scores, unscored_rows, video_counts
 
-    truth, rows = _read(solution), _read(submission)
+    truth, rows = read_csv_table(solution), read_csv_table(submission)
     try:
-        scores = score_table(truth, rows)
+        counts = video_counts(truth, rows)
     except DataError as error:
         raise DataError(f"{error}\n(solution: {solution}, submission: {submission})") from None
+    scores = pooled_scores(counts)
     print_table(
         "F-score by lab and action, counts in frames",
         ("lab", "action", "F", "hits", "false", "missed"),
@@ -58,36 +65,17 @@ def score(
             f"that behaviors_labeled of their video does not list; they are ignored."
         )
     labs = "1 lab" if len(means) == 1 else f"{len(means)} labs"
-    out.print(f"F-score (mean over {labs}): {mean_of_means(scores):.6f}")
+    line = f"F-score (mean over {labs}): {mean_of_means(scores):.6f}"
+    if bootstrap:
+        from jaxbeh.metrics.bootstrap import Videos, interval, official_score
 
-
-def _read(path: Path) -> "pd.DataFrame":
-    """A CSV file with every cell as text, `NA` and empty cells included.
-
-    Raises:
-        DataError: the file is missing, no CSV, or its rows do not fit its first line.
-    """
-    import pandas as pd
-
-    from jaxbeh.errors import DataError
-    from jaxbeh.regular import require_regular
-
-    try:
-        require_regular(path)
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None
+        videos = Videos.of_counts(counts)
+        found = interval(official_score(counts, videos), videos, draws=bootstrap)
+        line += (
+            f", {found.level:.0%} interval {found.low:.6f} to {found.high:.6f} "
+            f"({bootstrap:,} draws of {len(videos.ids):,} videos within labs)"
         )
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror or error}); give a CSV file"
-        ) from None
-    except ValueError as error:  # pandas' parser errors and undecodable text are of this kind
-        raise DataError(f"{path}: not a CSV table: {error}; write it again") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise DataError(
-            f"{path}: its rows have more cells than its first line has names; name every column"
-        )
-    return table
+    out.print(line)
 
 
 def main() -> None:

@@ -44,6 +44,22 @@ def train(
             show_default=False,
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Recipe v7: parts that networks leave out by turns; as --set members.folds=N.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Recipe v7: networks a fold, all trained together; as --set members.seeds=N.",
+            show_default=False,
+        ),
+    ] = None,
     init_from: Annotated[
         Path | None,
         typer.Option(help="Start from the best weights of another run.", show_default=False),
@@ -78,7 +94,9 @@ def train(
     """
     from jaxbeh.config import load_config
 
-    settings = load_config(config, overrides or ())
+    members = {"members.folds": folds, "members.seeds": seeds}
+    given = [f"{key}={value}" for key, value in members.items() if value is not None]
+    settings = load_config(config, [*(overrides or ()), *given])
     folder = run or Path("runs") / (Path(config).stem + ("" if data else "-synthetic"))
     code = train_run(settings, data, folder, init_from, distributed=distributed)
     if code:

@@ -190,7 +190,7 @@ print("imported:", sorted(heavy & set(sys.modules)))
 @pytest.mark.parametrize(
     "words",
     [["jaxbeh", "--help"], ["jaxbeh", "--version"]]
-    + [["jaxbeh", name, "--help"] for name in sorted(COMMANDS)]
+    + [["jaxbeh", name.replace("_", "-"), "--help"] for name in sorted(COMMANDS)]
     + [[f"jaxbeh.{name}", "--help"] for name in sorted(COMMANDS)],
     ids=" ".join,
 )

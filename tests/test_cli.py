@@ -26,6 +26,11 @@ def options(name):
     return [word for item in command.params for word in item.opts if word.startswith("-")]
 
 
+def typed(name):
+    """A command as it is typed behind `jaxbeh`."""
+    return name.replace("_", "-")
+
+
 def words_of(text):
     for border in "│╭╮╰╯─":
         text = text.replace(border, " ")
@@ -49,7 +54,7 @@ def test_there_are_commands():
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("group", [True, False], ids=["jaxbeh", "module"])
 def test_help_names_every_option(python, name, group):
-    done = python("-m", *(["jaxbeh", name, "-h"] if group else [f"jaxbeh.{name}", "--help"]))
+    done = python("-m", *(["jaxbeh", typed(name), "-h"] if group else [f"jaxbeh.{name}", "--help"]))
     assert (done.returncode, done.stderr) == (0, "")
     shown = words_of(done.stdout)
     assert [word for word in options(name) if word not in shown] == []
@@ -59,7 +64,7 @@ def test_help_lists_the_commands(python):
     done = python("-m", "jaxbeh", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     shown = words_of(done.stdout)
-    assert [name for name in COMMANDS if name not in shown] == []
+    assert [name for name in COMMANDS if typed(name) not in shown] == []
     assert "--version" in shown
 
 

@@ -6,6 +6,7 @@ import pytest
 import jaxbeh
 from jaxbeh.config import bundled_configs, load_config
 from jaxbeh.errors import SettingsError
+from jaxbeh.pair_settings import PairConfig
 from jaxbeh.settings import SceneConfig
 
 ROOT = Path(jaxbeh.__file__).parents[1]
@@ -31,7 +32,8 @@ def refusal(*overrides):
 
 @pytest.mark.parametrize("name", bundled_configs())
 def test_every_recipe_loads_and_says_its_command(name):
-    assert isinstance(load_config(name), SceneConfig)
+    expected = PairConfig if name == "v7" else SceneConfig
+    assert isinstance(load_config(name), expected)
     head = bundled_configs()[name].read_text("utf-8").splitlines()[:3]
     assert head[0].startswith(f"# {name}: ")
     assert any(f"python -m jaxbeh.train --config {name}" in line for line in head)
@@ -100,7 +102,7 @@ def test_recipes_are_found_beside_a_checkout_and_inside_an_installed_package(tmp
 
 IMPOSSIBLE = [
     ("training.epoch=3", ["training.epoch = 3", "no such setting", "epochs, batch_size, seed"]),
-    ("trainign.epochs=3", ["trainign = {'epochs': 3}", "the top level has data, features"]),
+    ("trainign.epochs=3", ["trainign = {'epochs': 3}", "the top level has task, data, window"]),
     ("base=v6", ["base = 'v6'", "no such setting"]),
     ("training=3", ["training = 3", "object"]),
     ("training.epochs=true", ["training.epochs = True", "integer"]),

@@ -41,6 +41,14 @@ def test_prints_actions_lab_means_and_the_score(files, capsys):
     assert ["other", "1.000", "1"] in rows
 
 
+def test_an_interval_beside_the_score(files, capsys):
+    score(*files, bootstrap=50)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "0.750000, 95% interval 0.750000 to 0.750000 (50 draws of 2 videos within labs)" in printed
+    )
+
+
 def test_says_how_many_rows_count_for_nothing(files, capsys):
     solution, submission = files
     with submission.open("a") as file:

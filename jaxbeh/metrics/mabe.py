@@ -7,6 +7,8 @@ plain mean over its actions, the final score the plain mean over labs.
 
 import json
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -81,6 +83,33 @@ def score_table(solution: pd.DataFrame, submission: pd.DataFrame) -> pd.DataFram
             a row starts after it stops; a video is in two labs; a video's `behaviors_labeled` is
             not a JSON list of strings; two actions on one frame of one agent and target.
     """
+    return pooled_scores(video_counts(solution, submission))
+
+
+def pooled_scores(counts: pd.DataFrame) -> pd.DataFrame:
+    """The `score_table` of `video_counts`, or of some of its videos."""
+    table = counts.groupby(["lab_id", "action"], as_index=False)[["tp", "fp", "fn"]].sum()
+    twice = 2 * table["tp"]
+    whole = twice + table["fp"] + table["fn"]
+    table["f"] = (twice / whole.where(whole > 0, 1)).astype(np.float64)
+    return table[["lab_id", "action", "f", "tp", "fp", "fn"]]
+
+
+def video_counts(solution: pd.DataFrame, submission: pd.DataFrame) -> pd.DataFrame:
+    """Frames hit, falsely predicted and missed, before they are pooled over a lab's videos.
+
+    Args:
+        solution: as `score_table`.
+        submission: likewise.
+
+    Returns:
+        One row a video and action that its truth or its counted predictions have, sorted:
+        `lab_id`, `video_id`, `action` (text), `tp`, `fp`, `fn` (int64, frames). Every video of the
+        solution has a row.
+
+    Raises:
+        DataError: as `score_table`.
+    """
     truth, kept, _ = _prepare(solution, submission)
     check_one_action(kept, "submission")
     both = pd.concat([truth[_KEY], kept[_KEY]], ignore_index=True)
@@ -93,11 +122,11 @@ def score_table(solution: pd.DataFrame, submission: pd.DataFrame) -> pd.DataFram
         predicted,
     )
     labs = truth.drop_duplicates("video_id").set_index("video_id")["lab_id"]
-    rows = pd.DataFrame({"lab_id": both["video_id"].map(labs), "action": both["action"]})
-    owner = _codes(rows, ["lab_id", "action"])
-    table = rows.drop_duplicates().sort_values(["lab_id", "action"], ignore_index=True)
+    names = ["lab_id", "video_id", "action"]
+    rows = both.assign(lab_id=both["video_id"].map(labs))[names]
+    table = rows.drop_duplicates().sort_values(names, ignore_index=True)
     owner_of_key = np.zeros(int(key.max()) + 1, np.int64)
-    owner_of_key[key] = owner
+    owner_of_key[key] = _codes(rows, names)
     for name, counts in (
         ("tp", segments.true & segments.predicted),
         ("fp", ~segments.true & segments.predicted),
@@ -107,10 +136,7 @@ def score_table(solution: pd.DataFrame, submission: pd.DataFrame) -> pd.DataFram
         length = segments.stop - segments.start
         np.add.at(frames, owner_of_key[segments.key[counts]], length[counts])
         table[name] = frames
-    twice = 2 * table["tp"]
-    whole = twice + table["fp"] + table["fn"]
-    table["f"] = (twice / whole.where(whole > 0, 1)).astype(np.float64)
-    return table[["lab_id", "action", "f", "tp", "fp", "fn"]]
+    return table
 
 
 def unscored_rows(solution: pd.DataFrame, submission: pd.DataFrame) -> Unscored:
@@ -122,45 +148,71 @@ def unscored_rows(solution: pd.DataFrame, submission: pd.DataFrame) -> Unscored:
     return _prepare(solution, submission)[2]
 
 
+class Clash(NamedTuple):
+    """Two rows with different actions on one frame of one video, agent and target."""
+
+    first: int
+    """The label, in the table's index, of the row that is above the other."""
+    second: int
+    frame: int
+    """The first that both cover."""
+
+
+def clashes(rows: pd.DataFrame) -> list[Clash]:
+    """Each row that starts within another of its video, agent and target, with another action.
+
+    A row that starts within several is told of once, with the one that reaches farthest. So the
+    list is as long as the rows at most, and empty if and only if no two rows clash.
+
+    Args:
+        rows: the columns `SUBMISSION_COLUMNS`, frames int64, start ≤ stop; its index names them.
+    """
+    rows = rows[rows["start_frame"] < rows["stop_frame"]]
+    if rows.empty:
+        return []
+    pair, action = _codes(rows, _PAIR), _codes(rows, ["action"])
+    start, stop = (rows[name].to_numpy(np.int64) for name in ("start_frame", "stop_frame"))
+    order = np.lexsort((start, pair))
+    columns = (pair, action, start, stop, rows.index.to_numpy())
+    found = []
+    # Of the rows before, the one that reaches farthest, and the farthest of another action.
+    here, best, rival = None, (0, 0, 0), (0, 0, 0)
+    for of_pair, does, begin, end, row in zip(*(c[order].tolist() for c in columns), strict=True):
+        if of_pair != here:
+            here, best, rival = of_pair, (begin, -1, row), (begin, -1, row)
+        reach, _, other = best if best[1] != does else rival
+        if begin < reach:
+            found.append(Clash(min(row, other), max(row, other), begin))
+        own = (end, does, row)
+        if does == best[1]:
+            best = max(best, own, key=itemgetter(0))
+        elif end > best[0]:
+            best, rival = own, best
+        elif end > rival[0]:
+            rival = own
+    return found
+
+
 def check_one_action(rows: pd.DataFrame, name: str) -> None:
     """Refuse two different actions on the same frame of one video, agent and target.
 
     Args:
-        rows: the columns `SUBMISSION_COLUMNS`, frames int64, start ≤ stop.
-        name: what the table is called in the message; its index names the rows.
+        rows: as for `clashes`.
+        name: what the table is called in the message.
 
     Raises:
-        DataError: naming the two rows and the first frame that they share.
+        DataError: naming two rows and the first frame that they share.
     """
-    if rows.empty:
-        return
-    key = _codes(rows, _KEY)
-    pair = _codes(rows, _PAIR)
-    pair_of_key = np.zeros(int(key.max()) + 1, np.int64)
-    pair_of_key[key] = pair
-    start = rows["start_frame"].to_numpy(np.int64)
-    stop = rows["stop_frame"].to_numpy(np.int64)
-    segments = _sweep(key, start, stop, np.ones(len(rows), np.bool_))
-    segment_pair = pair_of_key[segments.key]
-    # Segments of one action are apart, so two neighbours that overlap are of different actions,
-    # and where any two overlap, some two neighbours do.
-    order = np.lexsort((segments.start, segment_pair))
-    left, right = order[:-1], order[1:]
-    clash = (segment_pair[left] == segment_pair[right]) & (
-        segments.start[right] < segments.stop[left]
-    )
-    if not clash.any():
-        return
-    where = right[int(np.argmax(clash))]
-    frame = int(segments.start[where])
-    there = rows[(pair == segment_pair[where]) & (start <= frame) & (frame < stop)]
-    first, second = there.drop_duplicates("action").head(2).to_dict("index").items()
-    raise DataError(
-        f"{name}: multiple predictions for the same frame from one agent/target pair: rows "
-        f"{first[0]} and {second[0]} both cover frame {frame} of video {first[1]['video_id']} for "
-        f"{first[1]['agent_id']} → {first[1]['target_id']}, as {first[1]['action']!r} and "
-        f"{second[1]['action']!r}; keep one action a frame"
-    )
+    found = clashes(rows)
+    if found:
+        first, second, frame = found[0]
+        one, other = rows.loc[first], rows.loc[second]
+        raise DataError(
+            f"{name}: multiple predictions for the same frame from one agent/target pair: rows "
+            f"{first} and {second} both cover frame {frame} of video {one['video_id']} for "
+            f"{one['agent_id']} → {one['target_id']}, as {one['action']!r} and "
+            f"{other['action']!r}; keep one action a frame"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,12 +9,12 @@ from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.errors import DataError
 from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.submission import (
-    COLUMNS,
     check_submission,
     solution_table,
     submission_table,
     write_submission,
 )
+from jaxbeh.inference.submission_rules import COLUMNS
 from jaxbeh.metrics.mabe import SOLUTION_COLUMNS, score
 from jaxbeh.vocabulary import Triple
 
@@ -110,8 +110,11 @@ BROKEN = [
         lambda t: t.assign(action=pd.Series(["a\ud800"] * 4, dtype=object)),
         r"row 0: action .* is not plain text",
     ),
-    (lambda t: t.assign(start_frame=t.start_frame + 0.5), "start_frame is float64"),
-    (lambda t: t.assign(start_frame="10"), "start_frame is (str|object)"),
+    (
+        lambda t: t.assign(start_frame=t.start_frame + 0.5),
+        r"row 0: start_frame 10\.5 is no whole number",
+    ),
+    (lambda t: t.assign(start_frame="10"), "row 0: start_frame '10' is no whole number"),
     (lambda t: t.assign(stop_frame=t.start_frame), r"row 0: stop_frame .*10.* is not after"),
     (lambda t: t.assign(stop_frame=9), r"row 0: stop_frame .*9.* is not after start_frame"),
     (lambda t: t.assign(start_frame=-1), r"row 0: start_frame .*-1.* is before.*frames 10 … 99"),
