@@ -3,7 +3,8 @@
 The machine is a Linux one of x86_64 with a named Python. pip finds and fetches the wheels; but it
 takes the conditions of requirements ("only where Python is older than 3.12") from the Python and
 the system that it runs on (https://github.com/pypa/pip/issues/11664), so that they are looked
-through again here, with those of the machine.
+through again here, with those of the machine. For another Python than the running one it brings
+versions that run on both.
 """
 
 import importlib.util

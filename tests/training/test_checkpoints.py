@@ -289,3 +289,40 @@ def test_the_hash_does_not_depend_on_order_or_memory_layout():
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     first = content_hash({"a": array, "b": array[0]})
     assert content_hash({"b": array[0].copy(), "a": np.asfortranarray(array)}) == first
+
+
+def test_the_best_alone_is_copied_to_the_bit(folder, tmp_path):
+    before = tree_bytes(folder)
+    copied = open_at(folder, read_only=True).copy_best(tmp_path / "deep" / "copy")
+    assert (copied.step, copied.score, copied.sha256) == (1, 0.5, content_hash(leaves(1)))
+    assert names(tmp_path / "deep" / "copy") == ["1"]
+    assert open_at(tmp_path / "deep" / "copy", read_only=True).latest().step == 1
+    assert tree_bytes(folder) == before
+
+
+def test_a_damaged_best_is_not_copied(folder, tmp_path):
+    data_file(folder, 1).unlink()
+    told = []
+    assert open_at(folder, told, read_only=True).copy_best(tmp_path / "copy").step == 3
+    assert "is passed over" in told[0]
+    assert names(tmp_path / "copy") == ["3"]
+
+
+def test_a_copy_that_came_out_otherwise_is_refused(folder, tmp_path, monkeypatch):
+    checkpoints = open_at(folder, read_only=True)
+    step_2 = tmp_path / "step-2"
+    save_all(step_2, {2: 0.25})
+    copytree = shutil.copytree
+
+    def other(source, target, *inner):
+        return copytree(source if inner else step_2 / "2", target, *inner)
+
+    monkeypatch.setattr(shutil, "copytree", other)
+    with pytest.raises(CheckpointError, match="has another content"):
+        checkpoints.copy_best(tmp_path / "copy")
+
+
+def test_nothing_is_copied_where_there_is_nothing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert open_at(tmp_path / "empty", read_only=True).copy_best(tmp_path / "copy") is None
+    assert not (tmp_path / "copy").exists()

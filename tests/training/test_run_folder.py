@@ -267,3 +267,21 @@ def test_settings_that_are_no_longer_valid_are_named(folder):
     (folder.path / "config.yaml").write_text("training: {epochs: 0}\n")
     with pytest.raises(SettingsError, match=r"config\.yaml does not make a run"):
         folder.config()
+
+
+def test_the_records_that_predicting_needs_make_a_run_elsewhere(folder, tmp_path):
+    target = RunFolder(tmp_path / "elsewhere" / "run")
+    folder.copy_records(target.path)
+    assert (target.config(), target.slots(), target.record()) == (CONFIG, SLOTS, RECORD)
+    assert (target.path / "actions.json").read_text() == '{"lab": {}}'
+    assert not (target.path / "split.json").exists()
+    (folder.path / "decoding.json").write_text("{}")
+    folder.copy_records(target.path)
+    assert (target.path / "decoding.json").read_text() == "{}"
+
+
+def test_a_record_that_is_missing_makes_no_run_elsewhere(folder, tmp_path):
+    (folder.path / "slots.json").unlink()
+    with pytest.raises(RunError, match=r"slots\.json.*restore it"):
+        folder.copy_records(tmp_path / "elsewhere")
+    assert not RunFolder(tmp_path / "elsewhere").exists
