@@ -23,19 +23,15 @@ HERE, ROOT = Path(__file__).parent, Path("/vol")
 
 # Dollars a second for one GPU and for one GiB of memory: modal.com/pricing, as transcribed on this
 # day in github.com/api-evangelist/modal-labs, plans/modal-labs-plans-pricing.yml.
-PRICED_ON = "2026-07-01"
+PRICED_ON, MEMORY_PRICE, MEMORY_GIB = "2026-07-01", 0.00000222, 64
 PRICES = {"H200": 0.001261, "H100": 0.001097, "A10G": 0.000306, "A10": 0.000306}
-MEMORY_PRICE, MEMORY_GIB = 0.00000222, 64
 
 volume = modal.Volume.from_name("jaxbeh", create_if_missing=True)
-image = (
-    modal.Image.debian_slim()
-    .pip_install_from_pyproject(str(HERE / "pyproject.toml"), ["cuda12", "plots", "tensorboard"])
-    .env({"XDG_CACHE_HOME": str(ROOT / "cache")})
-    .add_local_python_source("jaxbeh")
-    .add_local_dir(HERE / "configs", "/root/configs")
+image = modal.Image.debian_slim().pip_install_from_pyproject(
+    str(HERE / "pyproject.toml"), ["cuda12", "plots", "tensorboard"]
 )
-app = modal.App("jaxbeh", image=image)
+image = image.env({"XDG_CACHE_HOME": str(ROOT / "cache")}).add_local_python_source("jaxbeh")
+app = modal.App("jaxbeh", image=image.add_local_dir(HERE / "configs", "/root/configs"))
 RENTED: dict[str, Any] = {
     "volumes": {str(ROOT): volume},
     "memory": MEMORY_GIB * 1024,
@@ -63,10 +59,14 @@ def train(settings: Config, data: str, run: str, gpu: str) -> float | JaxbehErro
 
 
 @app.function(gpu="A10G", **RENTED)
-def evaluate(run: str, data: str = "") -> None:
-    """Score a run and write the submission for the test videos, both into the run's folder."""
-    evaluate_run([ROOT / run.strip("/")], ROOT / data.strip("/") if data else None)
-    _commit()
+def evaluate(run: str, data: str = "") -> JaxbehError | None:
+    """Score a run, write the submission for the test videos, both into its folder; or refuse."""
+    try:
+        evaluate_run([ROOT / run.strip("/")], ROOT / data.strip("/") if data else None)
+    except JaxbehError as error:
+        out.print(f"jaxbeh: {error}", markup=False)
+        return error
+    return _commit()
 
 
 # Started twice it would set two writers on each run: hence never pre-empted and never retried.
@@ -112,8 +112,8 @@ def _job(config: str, data: str, run: str, epochs: int, gpu: str, seed: int | No
 
 
 def _commit(_epoch: int = 0) -> None:
-    if not modal.is_local():
-        try:
-            volume.commit()
-        except RuntimeError as error:  # may come of the reload that follows: files are open
-            out.print(f"volume: {error}", markup=False)
+    try:
+        _ = modal.is_local() or volume.commit()
+    except RuntimeError as error:
+        if "open files" not in str(error):  # all is committed then, only not loaded again
+            raise

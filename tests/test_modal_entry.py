@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -301,6 +303,31 @@ def test_evaluation_is_called_by_its_name(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     [item] = stand_in.calls["FunctionMap"][0].pipelined_inputs
     assert arguments(item) == ((), {"run": "runs/v6", "data": ""})
+
+
+@pytest.mark.filterwarnings(LOCALLY.format("evaluate"))
+def test_an_evaluation_that_cannot_be_made_says_so_and_is_not_retried(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(entry, "ROOT", tmp_path)
+    refusal = entry.evaluate.local(run="runs/none")
+    assert isinstance(refusal, JaxbehError)
+    assert "runs/none" in str(refusal)
+    assert "jaxbeh: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("said", "raised"),
+    [("there are open files preventing the operation", False), ("volume was deleted", True)],
+)
+def test_only_a_reload_that_open_files_prevent_is_passed_over(said, raised, monkeypatch):
+    def commit():
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(entry.modal, "is_local", lambda: False)
+    monkeypatch.setattr(entry, "volume", SimpleNamespace(commit=commit))
+    with pytest.raises(RuntimeError, match=said) if raised else nullcontext():
+        entry._commit()
 
 
 @pytest.mark.filterwarnings(LOCALLY.format("evaluate"))

@@ -1,6 +1,5 @@
 """Put a run together: stores on the device, programs, a first or restored snapshot, the loop."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -91,7 +90,8 @@ def assemble(
         whole: whether each device holds all frames; by default if they fit.
 
     Raises:
-        RunError: the devices cannot share a batch, or a side has no labelled frame.
+        RunError: the devices cannot share a batch or hold the frames, or a side has no labelled
+            frame.
     """
     devices = devices or Devices.all()
     window, settings = config.window, config.training
@@ -104,6 +104,7 @@ def assemble(
     judged = EpochPlan.build(len(validation.windows), *batches)
     devices.require_shared(plan)
     devices.require_shared(judged)
+    devices.require_room(train, validation)
     whole = devices.fits_whole(train, validation) if whole is None else whole
     recipe = Recipe.from_config(config, devices.mesh if devices.count > 1 else None)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
@@ -134,19 +135,19 @@ def assemble(
 def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
     """Statistics of every training frame, each counted once (on the host)."""
     windows = tiling_windows(dataset.train, assembled.recipe.length)
-    plan = EpochPlan.build(len(windows), assembled.plan.rows, longest_call=1)
-    share = -(-plan.rows // assembled.devices.count)
-    plan = dataclasses.replace(plan, rows=share * assembled.devices.count)
-    windows = assembled.devices.put(windows)
+    devices = assembled.devices
+    plan = EpochPlan.build(len(windows), assembled.plan.rows, 1, devices.count)
+    windows = devices.put(windows)
     store = assembled.train.replace(windows=windows)  # type: ignore[attr-defined]  # by struct
     features = assembled.recipe.features
-    jit = partial(jax.jit, out_shardings=assembled.devices.everywhere)
+    jit = partial(jax.jit, out_shardings=devices.everywhere)
+    fixed = (assembled.recipe, plan, devices)
     fitted = None
     if features.projected:
-        pairs = fetch(jit(partial(coordinate_comoments, assembled.recipe, plan))(store))
+        pairs = fetch(jit(partial(coordinate_comoments, *fixed))(store))
         fitted = projection.fit(_rows(pairs, plan.steps), features.components)
-    placed = assembled.devices.put(fitted)
-    rows = fetch(jit(partial(feature_moments, assembled.recipe, plan))(store, placed))
+    placed = devices.put(fitted)
+    rows = fetch(jit(partial(feature_moments, *fixed))(store, placed))
     return statistics.fit(_rows(rows, plan.steps), fitted)
 
 

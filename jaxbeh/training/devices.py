@@ -21,7 +21,7 @@ from jaxbeh.training.plan import EpochPlan
 T = TypeVar("T")
 
 STORE_SHARE = 0.5
-"""A store may take this share of a device's memory before it is cut; a step needs the rest."""
+"""Stores may take this share of a device's memory before they are cut; a step needs the rest."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,13 @@ class Devices:
     Attributes:
         mesh: of one axis, over the devices of all processes.
         hosts: the processes.
+        memory: bytes that JAX may take of the smallest of this process's devices; endless where a
+            device does not say, as a CPU does not.
     """
 
     mesh: Mesh
     hosts: Hosts
+    memory: float
 
     @classmethod
     def all(cls, hosts: Hosts | None = None) -> "Devices":
@@ -45,7 +48,8 @@ class Devices:
     def of(cls, devices: Sequence[jax.Device], hosts: Hosts | None = None) -> "Devices":
         """Some devices, at least one of each process."""
         axes: Any = ((len(devices),), (WINDOWS,), (AxisType.Auto,))
-        return cls(jax.make_mesh(*axes, devices=list(devices)), hosts or Hosts())
+        mesh = jax.make_mesh(*axes, devices=list(devices))
+        return cls(mesh, hosts or Hosts(), min(map(_memory, mesh.local_devices)))
 
     @property
     def count(self) -> int:
@@ -86,8 +90,29 @@ class Devices:
 
     def has_room(self, nbytes: int) -> bool:
         """Whether each device has the room for so many bytes of frames, as far as it says."""
-        room = min(_memory(device) for device in self.mesh.local_devices)
-        return not self.hosts.any("the memory of the devices", STORE_SHARE * room < nbytes)
+        return not self._any_smaller(nbytes / STORE_SHARE)
+
+    def require_room(self, *stores: FrameStore) -> None:
+        """Refuse stores that do not fit even when their frames are cut into blocks.
+
+        Raises:
+            RunError: naming the sizes, and what helps.
+        """
+        blocks = sum(store.points.nbytes + store.labels.nbytes for store in stores)
+        least = sum(map(nbytes, stores)) - blocks + blocks // self.count
+        if self._any_smaller(least):
+            held = (
+                f"each of {self.count} devices, cut into blocks" if self.count > 1 else "a device"
+            )
+            raise RunError(
+                f"the frames take {least / 1e9:.2f} GB on {held}, more than JAX may take there "
+                f"({self.memory / 1e9:.2f} GB). Train on fewer videos or on more devices, or let "
+                f"JAX take more of the memory than three quarters: "
+                f"XLA_PYTHON_CLIENT_MEM_FRACTION=0.95"
+            )
+
+    def _any_smaller(self, nbytes: float) -> bool:
+        return self.hosts.any("the memory of the devices", self.memory < nbytes)
 
     def place(self, store: FrameStore, whole: bool) -> FrameStore:
         """Bring a store to the devices, whole to each or its frames cut into equal blocks."""
@@ -119,6 +144,6 @@ class Devices:
 
 
 def _memory(device: jax.Device) -> float:
-    """Bytes of a device's memory; endless where it does not say, as a CPU does not."""
+    """Bytes that JAX may take of a device's memory; endless where it does not say."""
     statistics = device.memory_stats() or {}
     return float(statistics.get("bytes_limit", np.inf))

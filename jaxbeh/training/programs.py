@@ -252,7 +252,11 @@ def validate(
 
 
 def feature_moments(
-    recipe: Recipe, plan: EpochPlan, store: FrameStore, projection: Projection | None
+    recipe: Recipe,
+    plan: EpochPlan,
+    devices: Devices,
+    store: FrameStore,
+    projection: Projection | None,
 ) -> Moments:
     """Moments `[steps, f]` of the features, a row a batch, over a store whose windows tile it."""
 
@@ -260,20 +264,29 @@ def feature_moments(
         flat, valid = complete(recipe.features, projection, found)
         return moments(tame(recipe.features, flat), valid)
 
-    return _over_all_frames(recipe, plan, store, of_batch)
+    return _over_all_frames(recipe, plan, devices, store, of_batch)
 
 
-def coordinate_comoments(recipe: Recipe, plan: EpochPlan, store: FrameStore) -> Comoments:
+def coordinate_comoments(
+    recipe: Recipe, plan: EpochPlan, devices: Devices, store: FrameStore
+) -> Comoments:
     """Second moments of the coordinates to project, a row a batch, over the same windows."""
-    return _over_all_frames(
-        recipe, plan, store, lambda found: comoments(*to_project(recipe.features, found))
-    )
+
+    def of_batch(found: Features) -> Comoments:
+        return comoments(*to_project(recipe.features, found))
+
+    return _over_all_frames(recipe, plan, devices, store, of_batch)
 
 
 def _over_all_frames(
-    recipe: Recipe, plan: EpochPlan, store: FrameStore, of_batch: Callable[[Features], T]
+    recipe: Recipe,
+    plan: EpochPlan,
+    devices: Devices,
+    store: FrameStore,
+    of_batch: Callable[[Features], T],
 ) -> T:
     def body(_: None, windows: Array) -> tuple[None, T]:
+        windows = lax.with_sharding_constraint(windows, devices.by_window)
         frames = gather(
             store, windows, jnp.zeros_like(windows), recipe.length, recipe.features.history
         )

@@ -170,7 +170,7 @@ def test_two_processes_with_cut_frames_give_the_losses_of_one(tmp_path):
     assert trained["points_on_each"] == trained["points"] / 2
     for key in ("devices", "windows_on_each", "points"):
         assert trained[key] == alone[key], key
-    np.testing.assert_allclose(trained["losses"], alone["losses"], rtol=1e-5)
+    np.testing.assert_allclose(trained["losses"], alone["losses"], rtol=0, atol=1e-5)
     np.testing.assert_allclose(trained["mean"], alone["mean"], atol=1e-5)
     np.testing.assert_allclose(trained["statistics"], alone["statistics"], atol=1e-5)
     assert trained["confusion"] == alone["confusion"]
@@ -264,6 +264,7 @@ def test_what_stops_one_stops_both_and_one_process_goes_on(one, collection, reci
     assert [line["epoch"] for line in ours] == [line["epoch"] for line in theirs]
     assert ours[reached - 1]["train_loss"] == theirs[reached - 1]["train_loss"]
     losses = [[line["train_loss"] for line in side] for side in (ours, theirs)]
+    # Adam makes rounding of gradients near 0 into steps as long as any other, for 30 epochs.
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 

@@ -107,8 +107,12 @@ def _size(file: Path) -> int:
         return 0  # reading says what is wrong with it
 
 
+_LENGTH = 8
+"""Bytes of the number that says how long the JSON behind it is."""
+
+
 def _pack(items: Sequence[Read]) -> bytes:
-    """A line of JSON, an entry a file, then all counts end to end."""
+    """The length of some JSON, the JSON with an entry a file, then all counts end to end."""
     entries, counts = [], []
     for item in items:
         entry: dict[str, Any] = {"findings": dict(item.findings), "unwritable": item.unwritable}
@@ -118,13 +122,14 @@ def _pack(items: Sequence[Read]) -> bytes:
             entry |= {"shape": item.tracking.xy.shape, **fields_of(item.tracking)}
             counts.append(np.ascontiguousarray(item.tracking.xy).data.cast("B"))
         entries.append(entry)
-    line = json.dumps(entries).encode()
-    return b"".join([line, b" " * (1 - len(line) % 2), b"\n", *counts])  # counts start evenly
+    text = json.dumps(entries).encode()
+    text += b" " * (len(text) % 2)  # counts start evenly
+    return b"".join([len(text).to_bytes(_LENGTH, "little"), text, *counts])
 
 
 def _unpack(packed: NDArray[np.uint8], files: Sequence[Path]) -> list[Read]:
-    start = int(np.argmax(packed == ord("\n"))) + 1
-    entries = json.loads(packed[:start].tobytes())
+    start = _LENGTH + int.from_bytes(packed[:_LENGTH].tobytes(), "little")
+    entries = json.loads(packed[_LENGTH:start].tobytes())
     items = []
     for file, entry in zip(files, entries, strict=True):
         tracking: Tracking | FileError
