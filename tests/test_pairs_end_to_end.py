@@ -1,0 +1,120 @@
+"""A whole run of recipe v7 as a user has it: train, kill, resume, evaluate, submission."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from jaxbeh.inference.pairs.decoding import Decoding
+from tests.conftest import ROOT
+
+SETTINGS = (
+    "window={length: 64, train_stride: 64, validation_stride: 64}",
+    "network={stem: 8, lab_embedding: 4, width: 16}",
+    "network.encoder={name: unet, width: 16, levels: 2, attention_layers: 1, heads: 2}",
+    "training={epochs: 2, batch_size: 16}",
+    "optimizer.learning_rate=3e-3",
+)
+TRAIN = ["-m", "jaxbeh.train", "--config", "v7", "--folds", "2"]
+for _setting in SETTINGS:
+    TRAIN += ["--set", _setting]
+
+
+@pytest.fixture(scope="module")
+def mice(tmp_path_factory, python) -> Path:
+    folder = tmp_path_factory.mktemp("mice") / "collection"
+    made = python("-m", "jaxbeh.synthesize", "--out", folder, "--videos", 4, "--frames", 900)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(mice, tmp_path_factory, python) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    trained = python(*TRAIN, "--data", mice, "--run", run, timeout=300)
+    assert trained.returncode == 0, trained.stderr
+    assert "Official F of the videos held out" in trained.stdout
+    assert "best validation official F" in trained.stdout
+    return run
+
+
+def lines(run: Path) -> list[dict]:
+    found = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in line if key != "seconds"} for line in found]
+
+
+def test_the_run_folder_is_complete(straight, mice):
+    names = {path.name for path in straight.iterdir()}
+    assert {"known.json", "actions.json", "decoding.json", "held_out.json", "split.json"} <= names
+    split = json.loads((straight / "split.json").read_text())
+    ids = sorted(pd.read_csv(mice / "train.csv", dtype=str)["video_id"])
+    assert sorted(split["fold 1"] + split["fold 2"]) == sorted(split["train"]) == ids
+    line = lines(straight)[-1]
+    assert {"epoch", "train_loss", "val_loss", "val_official_f", "val_labs", "val_f1"} <= set(line)
+    held_out = json.loads((straight / "held_out.json").read_text())
+    assert 0 <= held_out["honest_f"] <= 1
+    assert held_out["videos"] == 4
+    Decoding.from_json((straight / "decoding.json").read_text())
+
+
+def test_a_run_killed_and_continued_ends_in_the_same_bits(mice, straight, tmp_path, python):
+    run = tmp_path / "run"
+    words = [sys.executable, "-W", "error", *TRAIN, "--data", str(mice), "--run", str(run)]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for _ in range(2400):
+        if (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").read_text():
+            break
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    continued = python(*TRAIN, "--data", mice, "--run", run, timeout=300)
+    assert continued.returncode == 0, continued.stderr
+    assert lines(run) == lines(straight)
+    for name in ("decoding.json", "held_out.json"):
+        assert (run / name).read_text() == (straight / name).read_text()
+    # What was cut off before it was tuned is tuned by the same command.
+    (run / "decoding.json").unlink()
+    again = python(*TRAIN, "--data", mice, "--run", run, timeout=300)
+    assert "is finished already" in again.stdout
+    assert (run / "decoding.json").read_text() == (straight / "decoding.json").read_text()
+
+
+def test_the_submission_of_one_run_and_of_two(mice, straight, tmp_path, python):
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+    done = python(
+        "-m", "jaxbeh.evaluate", "--run", straight, "--submission", one, "--data", mice, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    done = python(
+        *("-m", "jaxbeh.evaluate", "--run", straight, "--run", straight, "--tta"),
+        *("--submission", two, "--data", mice, "--test-only"),
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    for path in (one, two):
+        checked = python("-m", "jaxbeh", "validate-submission", path, "--data", mice)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        assert re.search(r"\d+ bouts in \d+ test videos", done.stdout)
+
+
+def test_scene_runs_are_not_averaged(mice, straight, tmp_path, python):
+    scene = tmp_path / "scene"
+    trained = python(
+        *("-m", "jaxbeh.train", "--config", "debug", "--data", mice, "--run", scene),
+        *("--set", "training.epochs=1"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    done = python("-m", "jaxbeh.evaluate", "--run", straight, "--run", scene, "--data", mice)
+    assert done.returncode == 1
+    assert "several runs and --tta are for recipe v7" in done.stderr.replace("\n", " ")
+    done = python("-m", "jaxbeh", "compare", straight, scene)
+    assert done.returncode == 0, done.stderr
+    assert "best official F" in done.stdout
+    assert "best macro-F1" in done.stdout
