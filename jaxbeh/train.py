@@ -1,6 +1,8 @@
 """The command that trains a recipe: `python -m jaxbeh.train --config v6 --data DIR`."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,13 +115,15 @@ def train_run(
     """
     from jaxbeh.collection import keep_programs
     from jaxbeh.training.hosts import Hosts, connect
+    from jaxbeh.training.lock import held
 
     if distributed:
         out.print("Waiting for the other processes of the run, 5 minutes at most.")
     hosts = connect() if distributed else Hosts()
     keep_programs()
     out.quiet = out.quiet or not hosts.first
-    with hosts.together():
+    tell = partial(out.print, markup=False)
+    with hosts.together(), held(path, tell) if hosts.first else nullcontext():
         return _train(hosts, config, data, path, init_from, on_checkpoint)
 
 
