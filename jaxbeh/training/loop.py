@@ -117,6 +117,7 @@ def fit(
                     state, sums, run.store, order, normaliser, run.root, scale
                 )
                 jax.block_until_ready(sums)  # so that a signal never waits for queued calls
+                stop.something_to_save = True
                 step += plan.steps_per_call
                 progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
             judged = run.validation.launch(state)
