@@ -57,6 +57,7 @@ class Assembled:
         cool: lowers the loop's scale after an epoch, where the schedule says so.
         recipe: what the programs are built from.
         devices: where all of it is.
+        videos: ids of the training store's videos.
     """
 
     programs: Programs
@@ -69,6 +70,7 @@ class Assembled:
     cool: Callable[[LoopState], LoopState]
     recipe: Recipe
     devices: Devices
+    videos: tuple[str, ...]
 
 
 def longest_call() -> int:
@@ -128,6 +130,7 @@ def assemble(
         cool=course.cool,
         recipe=recipe,
         devices=devices,
+        videos=tuple(scene.recording.video_id for scene in dataset.train),
     )
 
 
@@ -257,6 +260,7 @@ def run_of(
         plan=assembled.plan,
         devices=assembled.devices,
         store=assembled.train,
+        videos=assembled.videos,
         root=assembled.root,
         rate=assembled.rate,
         cool=assembled.cool,
