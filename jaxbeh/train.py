@@ -257,7 +257,10 @@ def _train(
         # A process that was not told to stop ends as the one that was.
         code = max(map(int, hosts.exchange("the end", str(stop.exit_code))))
     if not loop.finished(config.training.epochs, config.training.patience):
-        out.print(f"Stopped in epoch {int(loop.epoch) + 1}, all saved; the same command continues.")
+        out.print(
+            f"Stopped in epoch {int(loop.epoch) + 1}, in {folder.checkpoints} all saved; the same "
+            f"command continues."
+        )
         return code
     _print_end(path, loop, "is finished")
     if hosts.first and curves.AVAILABLE:
