@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from jaxbeh.data.store import FrameStore
 from jaxbeh.errors import RunError
@@ -56,6 +57,7 @@ class Assembled:
         cool: lowers the loop's scale after an epoch, where the schedule says so.
         recipe: what the programs are built from.
         devices: where all of it is.
+        videos: ids of the training store's videos.
     """
 
     programs: Programs
@@ -68,6 +70,7 @@ class Assembled:
     cool: Callable[[LoopState], LoopState]
     recipe: Recipe
     devices: Devices
+    videos: tuple[str, ...]
 
 
 def longest_call() -> int:
@@ -129,6 +132,7 @@ def assemble(
         cool=course.cool,
         recipe=recipe,
         devices=devices,
+        videos=tuple(scene.recording.video_id for scene in dataset.train),
     )
 
 
@@ -253,12 +257,18 @@ def run_of(
 ) -> Run:
     """What the loop works with."""
     names = tuple(item.name for item in config.classes)
+
+    def videos_of(windows: NDArray[np.int32]) -> list[str]:
+        table = np.asarray(fetch(assembled.train.windows))
+        return [assembled.videos[video] for video in np.sort(table[windows, 0])]
+
     return Run(
         folder=folder,
         programs=assembled.programs,
         plan=assembled.plan,
         devices=assembled.devices,
         store=assembled.train,
+        videos=videos_of,
         root=assembled.root,
         rate=assembled.rate,
         cool=assembled.cool,

@@ -16,6 +16,7 @@ from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
 from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
+from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
 from jaxbeh.training.mixup import mixup
@@ -132,10 +133,14 @@ def train_steps(
         state, sums = carry
         windows = lax.with_sharding_constraint(order[state.step % plan.steps], devices.by_window)
         key = jax.random.fold_in(stream, state.step)
-        state, loss, weight = update(
+        changed, loss, weight, finite = update(
             recipe, optimiser, state, store, windows, normaliser, key, rate_scale
         )
-        return (state, EpochSums(loss=sums.loss + loss, weight=sums.weight + weight)), None
+        if recipe.skip_nonfinite:
+            kept = nonfinite.unless_finite(finite, changed, state)
+            changed = kept.replace(step=changed.step)  # type: ignore[attr-defined]  # by struct
+            loss, weight = (jnp.where(finite, value, 0.0) for value in (loss, weight))
+        return (changed, nonfinite.add(sums, state.step, loss, weight, finite)), None
 
     carry, _ = lax.scan(body, (state, sums), length=plan.steps_per_call)
     return carry
@@ -150,11 +155,11 @@ def update(
     normaliser: Normaliser,
     key: Array,
     rate_scale: Array,
-) -> tuple[TrainState, Array, Array]:
+) -> tuple[TrainState, Array, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
 
     Returns:
-        The new state; the batch's loss sum and weight sum.
+        The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
     """
     jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
     shift = jax.random.randint(
@@ -184,6 +189,7 @@ def update(
         return mean, (loss, weight, changed.get("batch_stats", {}))
 
     gradients, (loss, weight, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
+    finite = nonfinite.is_finite(loss, gradients)
     # optax raises Python floats to integer counts, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimiser.update(gradients, state.opt_state, state.params)
@@ -195,7 +201,7 @@ def update(
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
-    return state, loss, weight
+    return state, loss, weight, finite
 
 
 def predict_logits(

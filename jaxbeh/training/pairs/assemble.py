@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from jaxbeh.data.pair_store import build_pair_store, grid_frames, pair_windows
 from jaxbeh.data.store import starts_of
@@ -239,12 +240,19 @@ def run_of(
     on_checkpoint: Callable[[int], None] | None,
 ) -> Run:
     """What the loop works with."""
+
+    def videos_of(windows: NDArray[np.int32]) -> list[str]:
+        table = np.asarray(fetch(assembled.data.store.windows))
+        videos = {dataset.tracks[track].video for track in table[windows, 0]}
+        return [dataset.recordings[video].video_id for video in sorted(videos)]
+
     return Run(
         folder=folder,
         programs=with_data(assembled),
         plan=assembled.plan,
         devices=assembled.devices,
         store=assembled.data,
+        videos=videos_of,
         root=assembled.root,
         rate=assembled.rate,
         cool=assembled.cool,
