@@ -15,6 +15,7 @@ from jaxbeh.console import out, print_table
 if TYPE_CHECKING:
     from jaxbeh.settings import Config
     from jaxbeh.training.hosts import Hosts
+    from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.training.state import LoopState
     from jaxbeh.training.stop import StopRequest
     from jaxbeh.vocabulary import SlotTable
@@ -225,7 +226,7 @@ def _train(
     if hosts.first and folder.exists:
         folder.require_same(config, made_of, task.split())
         _print_changed_versions(folder.record())
-    job = task.assemble(Devices.all(hosts))
+    job = task.assemble(Devices.all(hosts), _begun_in(hosts, folder))
     parameters = building.count_parameters(job.template)
     out.print(f"Model: {parameters:,} parameters. {job.plan}")
     if hosts.first and not folder.exists:
@@ -234,6 +235,7 @@ def _train(
             "data": str(root.resolve()),
             "parameters": parameters,
             "windows": job.windows,
+            "shards": job.shards,
             **versions(),
             **task.content(),
         }
@@ -289,6 +291,16 @@ def _train(
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
     out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     return 0
+
+
+def _begun_in(hosts: "Hosts", folder: "RunFolder") -> tuple[int, int] | None:
+    """The shards that a run's frames were divided into when it began; `None` in a new one."""
+    begun = folder.record().get("shards", (1, 1)) if hosts.first and folder.exists else ()
+    first = hosts.exchange("the shards", " ".join(map(str, begun)))[0]
+    if not first:
+        return None
+    train, validation = map(int, first.split())
+    return train, validation
 
 
 def _print_slots(slots: "SlotTable") -> None:

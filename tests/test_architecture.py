@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "models": {"errors", "pair_settings", "settings"},
     "metrics": {"errors", "vocabulary"},
     "collection": BASE | {"console", "data"},
-    "training": LEARNING,
+    "training": LEARNING | {"machine"},
     "inference": LEARNING | {"training"},
     "tasks": LEARNING | {"training", "inference"},
     **dict.fromkeys(COMMANDS, ALL | {"tasks"}),

@@ -5,14 +5,12 @@ It knows no metric: a `Validation` tells it what to run on the device and how to
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from jaxbeh.errors import RunError
 from jaxbeh.settings import TrainingSettings
@@ -20,6 +18,7 @@ from jaxbeh.training import nonfinite
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.frames import Batches
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
 from jaxbeh.training.progress import EpochProgress
@@ -52,8 +51,7 @@ class Run:
         programs: compiled calls.
         plan: of the training epoch.
         devices: where the run's arrays are.
-        store: training frames, on the devices, as the programs take them.
-        videos: ids of the videos of some of its windows (on the host).
+        batches: training frames and the order of their windows, as the programs take them.
         root: the run's key, on the device; all randomness is folded in from it.
         rate: step → learning rate, before the loop's scale, on the host.
         cool: lowers the loop's scale after an epoch, where the schedule says so.
@@ -67,8 +65,7 @@ class Run:
     programs: Programs
     plan: EpochPlan
     devices: Devices
-    store: Any
-    videos: Callable[[NDArray[np.int32]], Sequence[str]]
+    batches: Batches
     root: Array
     rate: Callable[[int], float]
     cool: Callable[[LoopState], LoopState]
@@ -109,18 +106,18 @@ def fit(
     with jax.transfer_guard("disallow"):
         while not loop.finished(settings.epochs, settings.patience):
             began = time.perf_counter()
-            order = run.programs.shuffle(run.root, state.step)
             scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if run.devices.hosts.any(f"step {step}", stop.requested):
-                    _require_finite(run, loop, fetch(sums), order, checkpoints)
+                    _require_finite(run, loop, fetch(sums), checkpoints)
                     if checkpoints is not None:
                         middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
                         checkpoints.save(step, leaves_of(fetch(middle)), NOT_VALIDATED)
                         checkpoints.wait()
                     return loop
+                store, order = run.batches.at(step)
                 state, sums = run.programs.train(
-                    state, sums, run.store, order, normaliser, run.root, scale
+                    state, sums, store, order, normaliser, run.root, scale
                 )
                 jax.block_until_ready(sums)  # so that a signal never waits for queued calls
                 stop.something_to_save = True
@@ -128,7 +125,7 @@ def fit(
                 progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
             judged = run.validation.launch(state)
             trained, judged = fetch((sums, judged))
-            _require_finite(run, loop, trained, order, checkpoints)
+            _require_finite(run, loop, trained, checkpoints)
             sums = put(EpochSums.zero())
             line, loop = _close_epoch(run, loop, trained, judged, step)
             if checkpoints is None:
@@ -157,7 +154,7 @@ def fit(
 
 
 def _require_finite(
-    run: Run, loop: LoopState, sums: EpochSums, order: Array, checkpoints: Checkpoints | None
+    run: Run, loop: LoopState, sums: EpochSums, checkpoints: Checkpoints | None
 ) -> None:
     """Refuse to go on, or to save, after an update that was not finite and was not skipped.
 
@@ -169,9 +166,7 @@ def _require_finite(
     if not bad or (run.settings.skip_nonfinite and bad < run.plan.steps):
         return
     step = int(sums.first_nonfinite)
-    dealt = np.asarray(fetch(order))
-    windows = dealt[step % len(dealt)]
-    videos = nonfinite.listed(run.videos(windows[windows >= 0]))
+    videos = nonfinite.listed(run.batches.videos(step))
     rate = run.rate(step) * float(loop.rate_scale)
     skipped = ", and so was all of that epoch: no update is left" if bad == run.plan.steps else ""
     if checkpoints is not None:

@@ -1,7 +1,7 @@
 """The compiled programs: some steps of an epoch, validation, the normaliser's statistics."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
 from jaxbeh.training.mixup import mixup
-from jaxbeh.training.plan import EpochPlan, deal, epoch_order
+from jaxbeh.training.plan import EpochPlan, deal, epoch_order, shard_order
 from jaxbeh.training.recipe import Recipe, model_inputs
 from jaxbeh.training.state import EpochSums, TrainState
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS
@@ -56,7 +56,8 @@ class Programs:
 
     Attributes:
         init: `(root key) → TrainState`.
-        shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in.
+        shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in; in
+            shards `(root key, step, windows [n, 4]) → ` order of one's windows.
         train: `(state, sums, store, order, normaliser, root key, rate scale) → (state, sums)`: the
             next `steps_per_call` updates; state and sums are donated.
         validate: `(state, store, normaliser) → ` what validation finds.
@@ -74,17 +75,55 @@ def build_programs(
     training: EpochPlan,
     validation: EpochPlan,
     devices: Devices,
+    shards: bool = False,
 ) -> Programs:
-    """Assemble and jit; nothing is compiled before the first call."""
+    """Assemble and jit; nothing is compiled before the first call.
+
+    Args:
+        recipe: what is trained.
+        optimiser: the rule of updates.
+        training: of an epoch, or of one's turn of a shard.
+        validation: of all that is judged, or of a shard.
+        devices: where.
+        shards: whether frames come in shards.
+    """
     jit = partial(jax.jit, out_shardings=devices.everywhere)
     return Programs(
         init=jit(partial(init_state, recipe, optimiser)),
-        shuffle=jit(partial(order_of_epoch, training)),
+        shuffle=jit(partial(order_of_shard if shards else order_of_epoch, training)),
         train=jit(
             partial(train_steps, recipe, optimiser, training, devices), donate_argnums=(0, 1)
         ),
         validate=jit(partial(validate, recipe, validation, devices)),
     )
+
+
+def compile_ahead(
+    programs: Programs, arguments: Sequence[Any], frames: int
+) -> tuple[Programs, int]:
+    """Compile the training program before there is anything on the devices.
+
+    Args:
+        programs: as built.
+        arguments: shapes and placements of what `train` will be called with.
+        frames: bytes of a device that the store among them takes.
+
+    Returns:
+        The programs with the compiled one, and the bytes of a device that a call takes beside the
+        frames, by XLA's count; 0 where a backend does not say.
+    """
+    jitted: Any = programs.train
+    compiled = jitted.lower(*arguments).compile()
+    found = compiled.memory_analysis()
+    if found is None:
+        return replace(programs, train=compiled), 0
+    taken = (
+        found.argument_size_in_bytes
+        + found.output_size_in_bytes
+        + found.temp_size_in_bytes
+        - found.alias_size_in_bytes
+    )
+    return replace(programs, train=compiled), max(0, taken - frames)
 
 
 def init_state(recipe: Recipe, optimiser: optax.GradientTransformation, root: Array) -> TrainState:
@@ -111,6 +150,12 @@ def order_of_epoch(plan: EpochPlan, root: Array, step: Array) -> Array:
     return epoch_order(plan, key)
 
 
+def order_of_shard(plan: EpochPlan, root: Array, step: Array, windows: Array) -> Array:
+    """The shuffled windows of the shard that `step` works on; its number may differ."""
+    key = jax.random.fold_in(jax.random.fold_in(root, _ORDER), step // plan.steps)
+    return shard_order(plan, key, windows[:, 0] >= 0)
+
+
 def train_steps(
     recipe: Recipe,
     optimiser: optax.GradientTransformation,
@@ -124,14 +169,15 @@ def train_steps(
     root: Array,
     rate_scale: Array,
 ) -> tuple[TrainState, EpochSums]:
-    """Scan `steps_per_call` updates from where `state.step` stands in the epoch's order."""
+    """Scan `steps_per_call` updates from where `state.step` stands in the order."""
     stream = jax.random.fold_in(root, _STEP)
 
     def body(
         carry: tuple[TrainState, EpochSums], _: None
     ) -> tuple[tuple[TrainState, EpochSums], None]:
         state, sums = carry
-        windows = lax.with_sharding_constraint(order[state.step % plan.steps], devices.by_window)
+        batch = order[state.step % order.shape[0]]
+        windows = lax.with_sharding_constraint(batch, devices.by_window)
         key = jax.random.fold_in(stream, state.step)
         changed, loss, weight, finite = update(
             recipe, optimiser, state, store, windows, normaliser, key, rate_scale

@@ -14,6 +14,7 @@ from jaxbeh.errors import RunError
 from jaxbeh.training import assemble as building
 from jaxbeh.training import nonfinite
 from jaxbeh.training.checkpoints import Checkpoints, leaves_of
+from jaxbeh.training.frames import Resident
 from jaxbeh.training.run_folder import RunFolder
 
 SKIP = "training.skip_nonfinite=true"
@@ -27,17 +28,22 @@ def small(*overrides):
 
 def with_a_bad_video(made, index=1):
     """The same run, but one training video's scale is no number: its every centimetre is NaN."""
-    scale = np.asarray(made.train.scale).copy()
+    scale = np.asarray(made.frames.train.scale).copy()
     scale[index] = np.nan
-    store = made.train.replace(scale=made.devices.put(scale))
-    return dataclasses.replace(made, train=store)
+    store = made.frames.train.replace(scale=made.devices.put(scale))
+    return with_stores(made, store, made.frames.validation)
+
+
+def with_stores(made, train, validation):
+    frames = Resident(train, validation, made.devices, whole=True)
+    return dataclasses.replace(made, frames=frames)
 
 
 def bad_steps(made, epoch):
     """The steps of an epoch whose batch holds a window of the bad video."""
     first = jnp.int32(epoch * made.plan.steps)
     order = np.asarray(made.programs.shuffle(made.root, first))
-    video = np.asarray(made.train.windows)[:, 0]
+    video = np.asarray(made.frames.train.windows)[:, 0]
     return [
         epoch * made.plan.steps + row
         for row, windows in enumerate(order)
@@ -58,7 +64,7 @@ def test_a_run_ends_at_the_epoch_and_says_which_step_rate_and_videos(tmp_path):
     assert f"not finite in step {step + 1} (epoch 2, learning rate {made.rate(step):.2e})" in said
     named = re.search(r"of the videos ([0-9, ]+)\.", said)[1].split(", ")
     row = np.asarray(made.programs.shuffle(made.root, jnp.int32(step)))[step % made.plan.steps]
-    videos = np.asarray(made.train.windows)[row[row >= 0], 0]
+    videos = np.asarray(made.frames.train.windows)[row[row >= 0], 0]
     assert named == [made.videos[index] for index in sorted(set(videos.tolist()))]
     assert made.videos[1] in named
     for remedy in ("jaxbeh doctor", "learning_rate", "skip_nonfinite", "--run OTHER"):
@@ -117,7 +123,7 @@ def stepped(made, snapshot, times):
     scale = put(snapshot.loop.rate_scale)
     for _ in range(times):
         state, sums = made.programs.train(
-            state, sums, made.train, order, normaliser, made.root, scale
+            state, sums, made.frames.train, order, normaliser, made.root, scale
         )
     return jax.device_get(state), jax.device_get(sums)
 
@@ -208,12 +214,12 @@ def test_a_rate_out_of_all_bounds_is_named(tmp_path):
 
 def test_a_validation_loss_that_is_no_number_ends_the_run(tmp_path):
     config, dataset, made = small("training.epochs=2")
-    scale = np.full_like(np.asarray(made.validation.scale), np.nan)
-    store = made.validation.replace(scale=made.devices.put(scale))
+    scale = np.full_like(np.asarray(made.frames.validation.scale), np.nan)
+    store = made.frames.validation.replace(scale=made.devices.put(scale))
     with pytest.raises(
         RunError, match=r"validation loss is nan after epoch 1.*learning_rate.*jaxbeh doctor"
     ):
-        run(dataclasses.replace(made, validation=store), config, dataset, tmp_path)
+        run(with_stores(made, made.frames.train, store), config, dataset, tmp_path)
 
 
 def test_many_videos_are_named_in_part():
