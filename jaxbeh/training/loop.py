@@ -162,19 +162,18 @@ def _require_finite(
         RunError: with the step, its learning rate and its batch's videos; all that was begun to be
             saved before is on the disk.
     """
-    bad = int(sums.nonfinite)
-    if not bad or (run.settings.skip_nonfinite and bad < run.plan.steps):
+    step, skipped = int(sums.first_nonfinite), int(sums.skipped)
+    if step < 0 or 0 < skipped < run.plan.steps:
         return
-    step = int(sums.first_nonfinite)
     videos = nonfinite.listed(run.batches.videos(step))
     rate = run.rate(step) * float(loop.rate_scale)
-    skipped = ", and so was all of that epoch: no update is left" if bad == run.plan.steps else ""
+    all_of_them = " and in all others of its epoch: no update is left" if skipped else ""
     if checkpoints is not None:
         checkpoints.wait()
     raise RunError(
         f"the loss or its gradient was not finite in step {step + 1} (epoch {int(loop.epoch) + 1}, "
-        f"learning rate {rate:.2e}){skipped}. Its windows are of the videos {videos}. Checkpoints "
-        f"made before are kept in {run.folder.checkpoints}. What to do: look at the videos with "
+        f"learning rate {rate:.2e}){all_of_them}. Its windows are of the videos {videos}. "
+        f"Checkpoints made before are kept in {run.folder.checkpoints}. Look at the videos with "
         f"`jaxbeh doctor --data`; lower optimizer.learning_rate, or leave such updates out by "
         f"training.skip_nonfinite=true, in a run of its own (--run OTHER, and --init-from "
         f"{run.folder.path} to begin with the best weights of this one)"
@@ -207,5 +206,5 @@ def _close_epoch(
         "learning_rate": rate,
     }
     if run.settings.skip_nonfinite:
-        line["skipped_updates"] = int(trained.nonfinite)
+        line["skipped_updates"] = int(trained.skipped)
     return line, run.cool(loop.after(figures[run.validation.score]))

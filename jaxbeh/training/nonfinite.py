@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jaxbeh.training.state import EpochSums
-
 T = TypeVar("T")
 
 _NAMED = 10
@@ -21,14 +19,9 @@ def is_finite(loss: Array, gradients: optax.Updates) -> Array:
     return jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradients))
 
 
-def add(sums: EpochSums, step: Array, loss: Array, weight: Array, finite: Array) -> EpochSums:
-    """The epoch's sums with one more update, and the note of the first bad one."""
-    return EpochSums(
-        loss=sums.loss + loss,
-        weight=sums.weight + weight,
-        nonfinite=sums.nonfinite + jnp.int32(~finite),
-        first_nonfinite=jnp.where(finite | (sums.first_nonfinite >= 0), sums.first_nonfinite, step),
-    )
+def first(before: Array, step: Array, finite: Array) -> Array:
+    """The step of the first bad update; `before` is that of those before this one, or −1."""
+    return jnp.where(finite | (before >= 0), before, step)
 
 
 def unless_finite(finite: Array, changed: T, before: T) -> T:

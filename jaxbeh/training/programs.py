@@ -182,11 +182,19 @@ def train_steps(
         changed, loss, weight, finite = update(
             recipe, optimiser, state, store, windows, normaliser, key, rate_scale
         )
+        skipped = sums.skipped
         if recipe.skip_nonfinite:
             kept = nonfinite.unless_finite(finite, changed, state)
             changed = kept.replace(step=changed.step)  # type: ignore[attr-defined]  # by struct
             loss, weight = (jnp.where(finite, value, 0.0) for value in (loss, weight))
-        return (changed, nonfinite.add(sums, state.step, loss, weight, finite)), None
+            skipped = skipped + jnp.int32(~finite)
+        sums = EpochSums(
+            loss=sums.loss + loss,
+            weight=sums.weight + weight,
+            first_nonfinite=nonfinite.first(sums.first_nonfinite, state.step, finite),
+            skipped=skipped,
+        )
+        return (changed, sums), None
 
     carry, _ = lax.scan(body, (state, sums), length=plan.steps_per_call)
     return carry

@@ -35,20 +35,21 @@ class EpochSums:
     Attributes:
         loss: float32 scalar, sum of weight · negative log-likelihood over labelled frames.
         weight: float32 scalar, sum of the weights.
-        nonfinite: int32 scalar, updates whose loss or gradient was not finite.
-        first_nonfinite: int32 scalar, the step of the first of them; −1 where there is none.
+        first_nonfinite: int32 scalar, the step of the first update whose loss or gradient was not
+            finite; −1 where there is none.
+        skipped: int32 scalar, such updates that were skipped.
     """
 
     loss: Array
     weight: Array
-    nonfinite: Array
     first_nonfinite: Array
+    skipped: Array
 
     @classmethod
     def zero(cls) -> "EpochSums":
         """Sums at the start of an epoch (on the host)."""
         zero: dict[str, Any] = {"loss": np.float32(0), "weight": np.float32(0)}
-        return cls(**zero, nonfinite=np.int32(0), first_nonfinite=np.int32(-1))  # type: ignore[arg-type]  # host leaf
+        return cls(**zero, first_nonfinite=np.int32(-1), skipped=np.int32(0))  # type: ignore[arg-type]  # host leaf
 
 
 @struct.dataclass

@@ -19,7 +19,8 @@ import numpy as np
 from tiny import StopAfter, assembled, run
 
 from jaxbeh.inference.predictor import Predictor
-from jaxbeh.training.checkpoints import Checkpoints
+from jaxbeh.training import assemble as building
+from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, leaves_of
 from jaxbeh.training.run_folder import RunFolder
 
 SETTINGS = (
@@ -50,10 +51,15 @@ def main(minutes):
     """Rounds until the time is up."""
     until = time.monotonic() + 60 * minutes
     config, dataset, made = assembled(*SETTINGS, model=())
+    # Once, as in a process of its own: what it compiles is compiled for each snapshot anew.
+    first = leaves_of(building.first_snapshot(made, dataset))
     predictor, hashes = None, set()
     with tempfile.TemporaryDirectory() as scratch:
         while time.monotonic() < until:
             folder = Path(scratch) / "run"
+            begun = Checkpoints(folder / "checkpoints", print)
+            begun.save(0, first, NOT_VALIDATED)
+            begun.close()
             stop = StopAfter(15)
             run(made, config, dataset, folder, on_epoch=stop.see, stop=stop)
             run(made, config, dataset, folder)
@@ -66,7 +72,6 @@ def main(minutes):
             for _, probabilities in predictor.predict(dataset.validation):
                 np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
             shutil.rmtree(folder)
-            del best
             gc.collect()
             held = {
                 "host": host_bytes(),

@@ -1,6 +1,7 @@
 """Training, restarting and predicting for long takes no more memory than at first.
 
-Only with `--soak MINUTES` (`--soak` alone: an hour); two minutes show little.
+Only with `--soak=MINUTES` (`--soak` alone: an hour). What it shows at present is in
+docs/reliability.md.
 """
 
 import json

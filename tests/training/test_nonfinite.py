@@ -140,7 +140,7 @@ def test_parameters_moments_and_statistics_stay_and_step_and_rate_go_on():
         assert old
         assert all(np.array_equal(old[path], new[path]) for path in old), part
     assert int(after.step) == step + 1
-    assert (int(sums.nonfinite), int(sums.first_nonfinite)) == (1, step)
+    assert (int(sums.skipped), int(sums.first_nonfinite)) == (1, step)
 
     def counts(state):
         parts = jax.tree.leaves(
@@ -166,7 +166,7 @@ def test_without_bad_updates_the_option_changes_nothing():
     for overrides in ((), (SKIP,)):
         _, dataset, made = small(*overrides)
         state, sums = stepped(made, building.first_snapshot(made, dataset), 4)
-        trained.append((leaves_of((state, sums.loss)), int(sums.nonfinite)))
+        trained.append((leaves_of((state, sums.loss)), int(sums.skipped)))
     (plain, none), (skipping, none_either) = trained
     assert (none, none_either) == (0, 0)
     for path in plain:
@@ -201,7 +201,7 @@ def test_counts_of_an_epoch_survive_a_stop_in_its_middle(tmp_path):
 
     run(broken, config, dataset, tmp_path, stop=Once())
     middle = Checkpoints(tmp_path / "checkpoints", print).latest()
-    assert (middle.step, int(middle.leaves["sums.nonfinite"])) == (bad[0] + 1, 1)
+    assert (middle.step, int(middle.leaves["sums.skipped"])) == (bad[0] + 1, 1)
     run(broken, config, dataset, tmp_path)
     assert RunFolder(tmp_path).metrics()[0]["skipped_updates"] == len(bad)
 

@@ -153,7 +153,16 @@ def train_members(
         variables = (state.params, state.batch_stats, state.opt_state, state.average)
         variables, loss, weight, finite = jax.vmap(one)(variables, windows, keys)
         params, batch_stats, opt_state, average = variables
-        sums = nonfinite.add(sums, state.step, jnp.sum(loss), jnp.sum(weight), jnp.all(finite))
+        finite = jnp.all(finite)
+        skipped = sums.skipped
+        if recipe.skip_nonfinite:
+            skipped = skipped + jnp.int32(~finite)
+        sums = EpochSums(
+            loss=sums.loss + jnp.sum(loss),
+            weight=sums.weight + jnp.sum(weight),
+            first_nonfinite=nonfinite.first(sums.first_nonfinite, state.step, finite),
+            skipped=skipped,
+        )
         state = TrainState(
             step=state.step + 1,
             params=params,
