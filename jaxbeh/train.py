@@ -235,7 +235,8 @@ def _train(
             "data": str(root.resolve()),
             "parameters": parameters,
             "windows": job.windows,
-            "shards": job.shards,
+            "train_shards": job.shards[0],
+            "validation_shards": job.shards[1],
             **versions(),
             **task.content(),
         }
@@ -295,8 +296,11 @@ def _train(
 
 def _begun_in(hosts: "Hosts", folder: "RunFolder") -> tuple[int, int] | None:
     """The shards that a run's frames were divided into when it began; `None` in a new one."""
-    begun = folder.record().get("shards", (1, 1)) if hosts.first and folder.exists else ()
-    first = hosts.exchange("the shards", " ".join(map(str, begun)))[0]
+    begun = ""
+    if hosts.first and folder.exists:
+        record = folder.record()
+        begun = f"{record.get('train_shards', 1)} {record.get('validation_shards', 1)}"
+    first = hosts.exchange("the shards", begun)[0]
     if not first:
         return None
     train, validation = map(int, first.split())

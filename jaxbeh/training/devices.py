@@ -115,8 +115,9 @@ class Devices:
         for name in ("points", "labels"):
             values = np.asarray(getattr(store, name))
             padding = -len(values) % self.count
-            wide = np.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
-            cut[name] = self._to(wide, self.by_window)
+            if padding:
+                values = np.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
+            cut[name] = self._to(values, self.by_window)
         nothing: dict[str, Any] = dict.fromkeys(cut)
         rest = self.put(dataclasses.replace(store, **nothing))
         return dataclasses.replace(rest, mesh=self.mesh, **cut)

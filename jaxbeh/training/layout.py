@@ -31,7 +31,16 @@ class Side:
 
     @classmethod
     def divided(cls, store: FrameStore, shards: int) -> "Side":
-        """Into so many shards, by the store alone."""
+        """Into so many shards, by the store alone.
+
+        Raises:
+            RunError: there are fewer videos.
+        """
+        if not 1 <= shards <= len(store.frames):
+            raise RunError(
+                f"run.json: {len(store.frames)} videos in {shards} shards, which no run writes; "
+                f"restore the file"
+            )
         return cls(store, share_out(sizes_of(store), shards))
 
     @property

@@ -20,6 +20,8 @@ _RECORD: dict[str, type] = {
     "init_from": str,
     "parameters": int,
     "windows": int,
+    "train_shards": int,
+    "validation_shards": int,
     "packages": dict,
     "devices": dict,
     "train_content": list,

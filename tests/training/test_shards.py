@@ -15,11 +15,13 @@ from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.shards import Room, part_of, share_out, sizes_of
 from jaxbeh.data.store import FrameStore, nbytes
 from jaxbeh.errors import RunError
+from jaxbeh.train import _begun_in
 from jaxbeh.training import assemble as building
 from jaxbeh.training.checkpoints import Checkpoints, leaves_of
 from jaxbeh.training.dataset import build_dataset, labelled_store
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.frames import Resident, Rotating
+from jaxbeh.training.hosts import Hosts
 from jaxbeh.training.run_folder import RunFolder
 
 PLAIN = ("model={name: mlp, hidden: [8]}", "training.batch_size=4")
@@ -197,6 +199,27 @@ def test_what_cannot_work_is_refused_with_the_numbers():
     small = replace(plenty.devices, memory=made.devices.memory)
     with pytest.raises(RunError, match=r"does not fit\. Memory of a device: .* for frames"):
         building.assemble(config, dataset, small, shards=(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("record", "shards"),
+    [
+        (None, None),
+        ({}, (1, 1)),  # begun before there were shards
+        ({"train_shards": 3, "validation_shards": 2}, (3, 2)),
+    ],
+)
+def test_the_record_of_a_run_says_the_shards_that_it_began_with(tmp_path, record, shards):
+    if record is not None:
+        (tmp_path / "run.json").write_text(json.dumps(record))
+    assert _begun_in(Hosts(), RunFolder(tmp_path)) == shards
+
+
+@pytest.mark.parametrize("shards", [(0, 1), (-2, 1), (99, 1), (2, 99)])
+def test_shards_that_no_run_writes_are_refused(shards):
+    config, dataset, _ = assembled(*PLAIN, model=())
+    with pytest.raises(RunError, match=r"run\.json: \d videos in -?\d+ shards"):
+        building.assemble(config, dataset, shards=shards)
 
 
 def test_nothing_is_copied_before_the_memory_is_known(monkeypatch):
