@@ -95,11 +95,11 @@ def mlp(config: SceneConfig, dataset: Dataset, seed: int) -> float:
             labels.append(np.asarray(found.labels)[known])
         return np.concatenate(inputs), np.concatenate(labels)
 
-    x, y = frames(dataset.train, assembled.train)
+    x, y = frames(dataset.train, assembled.frames.train)
     used = x.any(axis=0)
     model = MLPClassifier((256, 256), max_iter=30, random_state=seed, early_stopping=True)
     model.fit(x[:, used], y)
-    x, y = frames(dataset.validation, assembled.validation)
+    x, y = frames(dataset.validation, assembled.frames.validation)
     return float(f1_score(y, model.predict(x[:, used]), average="macro"))
 
 

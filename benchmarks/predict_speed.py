@@ -27,10 +27,11 @@ from invented_frames import KEYPOINTS, scenes
 
 from jaxbeh.collection import open_labelled, reading
 from jaxbeh.config import load_config
+from jaxbeh.data.shards import Room
 from jaxbeh.data.store import build_store, window_table
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.inference import predictor as predicting
-from jaxbeh.inference.predictor import Predictor, Room, Sums
+from jaxbeh.inference.predictor import Predictor, Sums
 from jaxbeh.inference.scene_bouts import ActionFrequencies, predict_scenes
 from jaxbeh.training.dataset import class_map
 from jaxbeh.training.dataset import scenes as labelled_scenes
@@ -58,7 +59,7 @@ def on_device(frames: int) -> dict[str, object]:
     lengths = [min(20_000, group)] * max(1, group // 20_000)
     windows = window_table(lengths, length, length // 2)
     known = scenes(lengths)
-    room = Room.of([(known, windows)])
+    room = Room.of([(known, windows)]).rounded()
     store = jax.device_put(room.fill(build_store(known, made.slots, windows)))
     rows = min(predicting._BATCH, room.windows)
     batches = []

@@ -100,7 +100,7 @@ def train(
     losses = []
     for _ in range(updates):
         state, sums = made.programs.train(
-            state, put(EpochSums.zero()), made.train, order, normaliser, made.root, scale
+            state, put(EpochSums.zero()), made.frames.train, order, normaliser, made.root, scale
         )
         losses.append(float(sums.loss) / float(sums.weight))
     return state, losses

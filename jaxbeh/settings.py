@@ -322,6 +322,11 @@ class TrainingSettings(Block):
     patience: int | None = Field(
         15, ge=1, description="epochs without a better validation score; null never stops early"
     )
+    skip_nonfinite: bool = Field(
+        False,
+        description="an update whose loss or gradient is not finite changes nothing and is "
+        "counted, instead of ending the run",
+    )
 
 
 class Config(Block):

@@ -1,6 +1,10 @@
 """The command that trains a recipe: `python -m jaxbeh.train --config v6 --data DIR`."""
 
+import os
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +15,9 @@ from jaxbeh.console import out, print_table
 if TYPE_CHECKING:
     from jaxbeh.settings import Config
     from jaxbeh.training.hosts import Hosts
+    from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.training.state import LoopState
+    from jaxbeh.training.stop import StopRequest
     from jaxbeh.vocabulary import SlotTable
 
 
@@ -98,7 +104,9 @@ def train(
     given = [f"{key}={value}" for key, value in members.items() if value is not None]
     settings = load_config(config, [*(overrides or ()), *given])
     folder = run or Path("runs") / (Path(config).stem + ("" if data else "-synthetic"))
-    code = train_run(settings, data, folder, init_from, distributed=distributed)
+    code = train_run(
+        settings, data, folder, init_from, distributed=distributed, leaves=not distributed
+    )
     if code:
         raise typer.Exit(code)
 
@@ -110,6 +118,7 @@ def train_run(
     init_from: Path | None = None,
     on_checkpoint: Callable[[int], None] | None = None,
     distributed: bool = False,
+    leaves: bool = False,
 ) -> int:
     """Start or continue a run; print what it is made of and how it goes.
 
@@ -121,6 +130,7 @@ def train_run(
         on_checkpoint: called with the epoch after each checkpoint is on the disk.
         distributed: be one of several processes; each reads its share of the files, and only the
             first one writes, prints, and needs `path` and `init_from`.
+        leaves: whether a signal that comes before there is anything to save ends the process.
 
     Returns:
         0, or 130 or 143 after SIGINT or SIGTERM.
@@ -128,19 +138,40 @@ def train_run(
     Raises:
         JaxbehError: settings, data or run folder cannot be used, or training failed.
     """
-    from jaxbeh.collection import keep_programs
-    from jaxbeh.training.hosts import Hosts, connect
+    from jaxbeh.training.stop import StopRequest
 
-    if distributed:
-        out.print("Waiting for the other processes of the run, 5 minutes at most.")
-    hosts = connect() if distributed else Hosts()
-    if hosts.count == 1:
-        # Of several, only the first would find a program in the cache; the others would wait for
-        # its part in looking for the fastest kernels.
-        keep_programs()
-    out.quiet = out.quiet or not hosts.first
-    with hosts.together():
-        return _train(hosts, config, data, path, init_from, on_checkpoint)
+    with (
+        ExitStack() as lock,
+        StopRequest(partial(_leave, path, lock)) if leaves else nullcontext() as stop,
+    ):
+        from jaxbeh.collection import keep_programs
+        from jaxbeh.training.hosts import Hosts, connect
+        from jaxbeh.training.lock import held
+
+        if distributed:
+            out.print("Waiting for the other processes of the run, 5 minutes at most.")
+        hosts = connect() if distributed else Hosts()
+        if hosts.count == 1:
+            # Of several, only the first would find a program in the cache; the others would wait
+            # for its part in looking for the fastest kernels.
+            keep_programs()
+        out.quiet = out.quiet or not hosts.first
+        with hosts.together():
+            if hosts.first:
+                lock.enter_context(held(path, partial(out.print, markup=False)))
+            return _train(hosts, config, data, path, init_from, on_checkpoint, stop)
+
+
+def _leave(path: Path, lock: ExitStack, code: int) -> None:
+    """End the process from any thread, whatever the main one does."""
+    lock.close()
+    out.show_cursor()
+    out.print(
+        f"{path}: stopped, nothing is to be saved yet; the same command goes on from here",
+        markup=False,
+    )
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _train(
@@ -150,6 +181,7 @@ def _train(
     path: Path,
     init_from: Path | None,
     on_checkpoint: Callable[[int], None] | None,
+    stop: "StopRequest | None",
 ) -> int:
     from jaxbeh.collection import open_labelled, reading
     from jaxbeh.config import to_yaml
@@ -194,7 +226,7 @@ def _train(
     if hosts.first and folder.exists:
         folder.require_same(config, made_of, task.split())
         _print_changed_versions(folder.record())
-    job = task.assemble(Devices.all(hosts))
+    job = task.assemble(Devices.all(hosts), _begun_in(hosts, folder))
     parameters = building.count_parameters(job.template)
     out.print(f"Model: {parameters:,} parameters. {job.plan}")
     if hosts.first and not folder.exists:
@@ -203,6 +235,8 @@ def _train(
             "data": str(root.resolve()),
             "parameters": parameters,
             "windows": job.windows,
+            "train_shards": job.shards[0],
+            "validation_shards": job.shards[1],
             **versions(),
             **task.content(),
         }
@@ -230,7 +264,7 @@ def _train(
         return 0
     if resumed:
         out.print(f"Continuing {path} after epoch {done}, step {int(snapshot.train.step)}")
-    with StopRequest() as stop:
+    with nullcontext(stop) if stop else StopRequest() as stop:
         figures = path / "tensorboard" if hosts.first else None
         with (
             event_files.writing(figures, done) as on_epoch,
@@ -243,7 +277,10 @@ def _train(
         # A process that was not told to stop ends as the one that was.
         code = max(map(int, hosts.exchange("the end", str(stop.exit_code))))
     if not loop.finished(config.training.epochs, config.training.patience):
-        out.print(f"Stopped in epoch {int(loop.epoch) + 1}, all saved; the same command continues.")
+        out.print(
+            f"Stopped in epoch {int(loop.epoch) + 1}, in {folder.checkpoints} all saved; the same "
+            f"command continues."
+        )
         return code
     if hosts.first:
         for table in task.finish(folder, out.print):
@@ -255,6 +292,19 @@ def _train(
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
     out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     return 0
+
+
+def _begun_in(hosts: "Hosts", folder: "RunFolder") -> tuple[int, int] | None:
+    """The shards that a run's frames were divided into when it began; `None` in a new one."""
+    begun = ""
+    if hosts.first and folder.exists:
+        record = folder.record()
+        begun = f"{record.get('train_shards', 1)} {record.get('validation_shards', 1)}"
+    first = hosts.exchange("the shards", begun)[0]
+    if not first:
+        return None
+    train, validation = map(int, first.split())
+    return train, validation
 
 
 def _print_slots(slots: "SlotTable") -> None:

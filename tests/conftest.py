@@ -39,12 +39,22 @@ def pytest_addoption(parser):
     parser.addoption(
         "--long", action="store_true", help="the long forms of tests that have one; see docs/"
     )
+    parser.addoption(
+        "--soak", nargs="?", const=60.0, type=float, metavar="MINUTES",
+        help="train, restart and predict for so long (an hour) and watch the memory",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def long(request):
     """Whether the long forms are wanted."""
     return request.config.getoption("--long")
+
+
+@pytest.fixture(scope="session")
+def soak(request):
+    """Minutes of the soak, or `None`."""
+    return request.config.getoption("--soak")
 
 
 def pytest_unconfigure():

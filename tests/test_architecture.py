@@ -81,7 +81,7 @@ MAY_IMPORT = {
     "models": {"errors", "pair_settings", "settings"},
     "metrics": {"errors", "vocabulary"},
     "collection": BASE | {"console", "data"},
-    "training": LEARNING,
+    "training": LEARNING | {"machine"},
     "inference": LEARNING | {"training"},
     "tasks": LEARNING | {"training", "inference"},
     **dict.fromkeys(COMMANDS, ALL | {"tasks"}),
@@ -152,7 +152,7 @@ def test_plain_modules_stay_plain():
 
 def test_readers_and_writers_do_not_import_jax(python):
     """Not even by way of another module; only the stores stand on the device."""
-    stores = {"jaxbeh.data.store", "jaxbeh.data.pair_store"}
+    stores = {"jaxbeh.data.store", "jaxbeh.data.pair_store", "jaxbeh.data.shards"}
     readers = [module for module in MODULES if row_of(module) == "data" and module not in stores]
     assert len(readers) > 10
     program = (

@@ -40,7 +40,8 @@ class FrameStore:
         origin: float32 `[v, 2]`, centimetres from the arena's centre at count 0.
         fps: float32 `[v]`.
         looked_for: bool `[v, c]`, the classes that can be told apart in a video.
-        windows: int32 `[n, 4]`: video, start frame, agent, target (−1, −1: the whole scene).
+        windows: int32 `[n, 4]`: video, start frame, agent, target (−1, −1: the whole scene); a row
+            of −1 is no window.
         mesh: the devices over which points and labels are cut into equal blocks, padded at the end;
             `None` where each device holds them whole.
     """
@@ -209,7 +210,8 @@ def gather(store: FrameStore, index: Array, shift: Array, length: int, history: 
         history: h, frames before it.
     """
     window = store.windows[jnp.maximum(index, 0)]
-    video = window[:, 0]
+    real = (index >= 0) & (window[:, 0] >= 0)
+    video = jnp.maximum(window[:, 0], 0)
     frames = store.frames[video][:, None]
     start = jnp.clip(window[:, 1] + shift, 0, frames[:, 0] - 1)
     frame = start[:, None] + jnp.arange(-history, length, dtype=jnp.int32)
@@ -221,7 +223,7 @@ def gather(store: FrameStore, index: Array, shift: Array, length: int, history: 
     valid = exists[:, :, None] & (column >= 0) & (counts[..., 0] != MISSING)
     xy = counts.astype(jnp.float32) * store.scale[video][:, None, None, None]
     xy = jnp.where(valid[..., None], xy + store.origin[video][:, None, None, :], 0.0)
-    mask = exists[:, history:] & (index >= 0)[:, None]
+    mask = exists[:, history:] & real[:, None]
     place = store.frame_offset[video][:, None] + inside[:, history:]
     labels = _look_up(store.labels, place, store.mesh)
     slots = (MOUSE_SLOTS, len(KEYPOINT_SLOTS))

@@ -1,7 +1,6 @@
 """Probabilities for whole videos: overlapping windows, averaged."""
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from flax import struct
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxbeh.data.shards import Room
 from jaxbeh.data.store import FrameStore, Scene, build_store, gather, window_table
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.training.checkpoints import Leaves, fill
@@ -78,7 +78,7 @@ class Predictor:
             (group, window_table([_frames(scene) for scene in group], length, max(1, length // 2)))
             for group in _groups(scenes)
         ]
-        room = Room.of(groups)
+        room = Room.of(groups).rounded()
         rows = min(_BATCH, room.windows)
         for group, windows in groups:
             store = jax.device_put(room.fill(build_store(group, self.slots, windows)))
@@ -134,53 +134,6 @@ def add_probabilities(
         total=sums.total.at[index].add(values, mode="drop"),
         count=sums.count.at[index].add(1.0, mode="drop"),
     )
-
-
-@dataclass(frozen=True)
-class Room:
-    """Sizes that every group of videos fits in, so that one compiled program serves them all.
-
-    Powers of two, so that another collection may find the program compiled.
-
-    Attributes:
-        points: of a store.
-        frames: of a store.
-        videos: of a store.
-        windows: of a store.
-    """
-
-    points: int
-    frames: int
-    videos: int
-    windows: int
-
-    @classmethod
-    def of(cls, groups: Sequence[tuple[Sequence[Scene], NDArray[np.int32]]]) -> Self:
-        """The room that the largest of some groups, with their windows, needs."""
-
-        def largest(sizes: Iterable[int]) -> int:
-            return 1 << max(0, max(sizes, default=1) - 1).bit_length()
-
-        return cls(
-            points=largest(
-                sum(scene.recording.tracking.xy[..., 0].size for scene in group)
-                for group, _ in groups
-            ),
-            frames=largest(sum(map(_frames, group)) for group, _ in groups),
-            videos=largest(len(group) for group, _ in groups),
-            windows=largest(len(windows) for _, windows in groups),
-        )
-
-    def fill(self, store: FrameStore) -> FrameStore:
-        """The store with its arrays lengthened by zeros (on the host)."""
-        sizes = {"points": self.points, "labels": self.frames, "windows": self.windows}
-        changed: dict[str, Any] = {}
-        for name, values in vars(store).items():
-            if name != "mesh":
-                behind = sizes.get(name, self.videos) - len(values)
-                wide = [(0, behind)] + [(0, 0)] * (values.ndim - 1)
-                changed[name] = np.pad(values, wide)
-        return dataclasses.replace(store, **changed)
 
 
 def _frames(scene: Scene) -> int:

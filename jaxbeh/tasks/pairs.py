@@ -14,6 +14,7 @@ from jaxbeh.pair_settings import PairConfig
 from jaxbeh.tasks.scene import where
 from jaxbeh.tasks.task import Hooks, Job, Table
 from jaxbeh.training.devices import Devices
+from jaxbeh.training.layout import size
 from jaxbeh.training.loop import Run
 from jaxbeh.training.pairs import assemble as building
 from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset
@@ -104,8 +105,9 @@ class PairTask:
             "validation_content": self.dataset.content(split["validation"]),
         }
 
-    def assemble(self, devices: Devices) -> Job:
-        """See `Task`."""
+    def assemble(self, devices: Devices, shards: tuple[int, int] | None = None) -> Job:
+        """See `Task`; all frames stay on the devices."""
+        del shards
         made = building.assemble(self.config, self.dataset, devices)
 
         def run(folder: RunFolder, snapshot: Snapshot, hooks: Hooks) -> Run:
@@ -120,9 +122,10 @@ class PairTask:
             plan=(
                 f"All are {networks} × {self.config.members.seeds} seeds). Epoch: {plan.steps:,} "
                 f"steps of {plan.rows} windows for each. Device: {where(devices, plan.rows)}; all "
-                f"frames take {made.nbytes / 1e6:.0f} MB."
+                f"frames take {size(made.budget.frames)}. {made.budget}."
             ),
             windows=plan.windows,
+            shards=(1, 1),
             template=building.template(made),
             first=lambda: building.first_snapshot(made),
             run=run,

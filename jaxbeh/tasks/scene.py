@@ -7,7 +7,6 @@ import jax
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.data.store import nbytes
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.settings import SceneConfig
 from jaxbeh.tasks.task import Hooks, Job, Table
@@ -80,9 +79,9 @@ class SceneTask:
             "validation_content": content(self.dataset.validation),
         }
 
-    def assemble(self, devices: Devices) -> Job:
+    def assemble(self, devices: Devices, shards: tuple[int, int] | None = None) -> Job:
         """See `Task`."""
-        made = building.assemble(self.config, self.dataset, devices)
+        made = building.assemble(self.config, self.dataset, devices, shards=shards)
         template = building.template(made)
 
         def run(folder: RunFolder, snapshot: Snapshot, hooks: Hooks) -> Run:
@@ -99,6 +98,7 @@ class SceneTask:
         return Job(
             plan=_plan(made),
             windows=made.plan.windows,
+            shards=made.shards,
             template=template,
             first=lambda: building.first_snapshot(made, self.dataset),
             run=run,
@@ -111,18 +111,11 @@ class SceneTask:
 
 
 def _plan(made: building.Assembled) -> str:
-    plan, devices = made.plan, made.devices
-    megabytes = (nbytes(made.train) + nbytes(made.validation)) / 1e6
-    held = f"all frames take {megabytes:.0f} MB"
-    if made.train.mesh is not None:
-        share = megabytes / devices.count
-        held = f"{held}, too much for one device: cut into {devices.count} blocks of {share:.0f} MB"
-    elif devices.count > 1:
-        held = f"{held}, whole on each"
+    plan = made.plan
     return (
         f"Epoch: {plan.windows:,} windows in {plan.steps:,} steps of "
-        f"{plan.windows / plan.steps:.0f}, {made.validation_plan.windows:,} validation windows. "
-        f"Device: {where(devices, plan.rows)}; {held}."
+        f"{plan.windows / plan.steps:.0f}, {made.validation_windows:,} validation windows. "
+        f"Device: {where(made.devices, plan.rows)}; {made.held}. {made.budget}."
     )
 
 

@@ -39,6 +39,7 @@ class Job:
     Attributes:
         plan: what an epoch is and where it runs, in words.
         windows: windows of an epoch.
+        shards: how many shards the frames of the two sides are trained on and judged in.
         template: a snapshot's shapes and dtypes.
         first: makes the first snapshot, on the host.
         run: what the loop works with, from a snapshot.
@@ -46,6 +47,7 @@ class Job:
 
     plan: str
     windows: int
+    shards: tuple[int, int]
     template: Snapshot
     first: Callable[[], Snapshot]
     run: Callable[[RunFolder, Snapshot, Hooks], Run]
@@ -73,8 +75,12 @@ class Task(Protocol):
     def content(self) -> Mapping[str, list[str]]:
         """Content hashes of the videos, as `run.json` holds them."""
 
-    def assemble(self, devices: Devices) -> Job:
-        """Bring the frames to the devices and build the programs.
+    def assemble(self, devices: Devices, shards: tuple[int, int] | None = None) -> Job:
+        """Decide how the devices hold the frames, and build the programs.
+
+        Args:
+            devices: of the run.
+            shards: what the job had when the run began; `None` in a new run.
 
         Raises:
             RunError: they do not fit.

@@ -1,14 +1,15 @@
 """Put a run together: stores on the device, programs, a first or restored snapshot, the loop."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from jaxbeh.data.store import FrameStore
 from jaxbeh.errors import RunError
@@ -22,12 +23,22 @@ from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.frames import Batches, Frames
+from jaxbeh.training.layout import (
+    Budget,
+    Layout,
+    choose,
+    in_shards,
+    require_room,
+    resident,
+)
 from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import (
     Programs,
     ValidationSums,
     build_programs,
+    compile_ahead,
     coordinate_comoments,
     feature_moments,
 )
@@ -48,26 +59,40 @@ class Assembled:
     Attributes:
         programs: compiled calls.
         plan: of the training epoch.
-        train: training store, on the device.
-        validation: validation store, on the device.
-        validation_plan: of the validation pass.
+        turn: of the training on one shard; the same where all frames stay on the devices.
+        frames: stores, brought to the devices when they are first asked for.
+        held: where they are, in words.
+        parts: training videos of each shard; one shard where all frames stay on the devices.
+        shards: how many shards the two sides have.
+        budget: what is taken of a device's memory.
+        validation_plan: of the validation pass, or of that of a shard.
         root: the run's key, on the device.
         rate: step → learning rate, before the loop's scale, on the host.
         cool: lowers the loop's scale after an epoch, where the schedule says so.
         recipe: what the programs are built from.
         devices: where all of it is.
+        videos: ids of the training videos.
+        windows: the video of each training window, int32 `[n]`, on the host.
+        validation_windows: how many are judged.
     """
 
     programs: Programs
     plan: EpochPlan
-    train: FrameStore
-    validation: FrameStore
+    turn: EpochPlan
+    frames: Frames
+    held: str
+    parts: tuple[NDArray[np.intp], ...]
+    shards: tuple[int, int]
+    budget: Budget
     validation_plan: EpochPlan
     root: jax.Array
     rate: Callable[[int], float]
     cool: Callable[[LoopState], LoopState]
     recipe: Recipe
     devices: Devices
+    videos: tuple[str, ...]
+    windows: NDArray[np.int32]
+    validation_windows: int
 
 
 def longest_call() -> int:
@@ -79,19 +104,24 @@ def longest_call() -> int:
 
 
 def assemble(
-    config: SceneConfig, dataset: Dataset, devices: Devices | None = None, whole: bool | None = None
+    config: SceneConfig,
+    dataset: Dataset,
+    devices: Devices | None = None,
+    whole: bool | None = None,
+    shards: tuple[int, int] | None = None,
 ) -> Assembled:
-    """Build stores and programs, and bring the stores to the devices.
+    """Decide where the frames go, and compile the training program; nothing is copied yet.
 
     Args:
         config: the run's settings.
         dataset: its videos.
         devices: all there are by default.
         whole: whether each device holds all frames; by default if they fit.
+        shards: how many the two sides have, as a run began; by default one each if that fits.
 
     Raises:
-        RunError: the devices cannot share a batch or hold the frames, or a side has no labelled
-            frame.
+        RunError: the devices cannot share a batch or hold frames and step, or a side has no
+            labelled frame.
     """
     devices = devices or Devices.all()
     window, settings = config.window, config.training
@@ -99,17 +129,48 @@ def assemble(
     validation = labelled_store(
         dataset.validation, dataset.slots, window.length, window.validation_stride
     )
+    videos = tuple(scene.recording.video_id for scene in dataset.train)
+    if shards is not None and shards != (1, 1):
+        made = _build(config, in_shards(devices, train, validation, shards), videos)
+    else:
+        made = _build(config, resident(devices, train, validation, whole is not False), videos)
+        # A step on blocks or shards takes a little more than it was chosen by.
+        while whole is None and not devices.has_room(made.budget.frames + made.budget.step):
+            layout = choose(devices, train, validation, made.budget.step, settings.batch_size)
+            if shards is not None and layout.shards != shards:
+                break
+            made = _build(config, layout, videos)
+    require_room(devices, made.budget)
+    return made
+
+
+def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Assembled:
+    """Programs for frames that are held in a certain way."""
+    devices, settings = layout.devices, config.training
     batches = (settings.batch_size, longest_call(), devices.count)
-    plan = EpochPlan.build(len(train.windows), *batches)
-    judged = EpochPlan.build(len(validation.windows), *batches)
-    devices.require_shared(plan)
+    turn = EpochPlan.build(max(layout.train.windows), *batches)
+    judged = EpochPlan.build(max(layout.validation.windows), *batches)
+    devices.require_shared(turn)
     devices.require_shared(judged)
-    devices.require_room(train, validation)
-    whole = devices.fits_whole(train, validation) if whole is None else whole
+    plan = replace(
+        turn, windows=sum(layout.train.windows), steps=turn.steps * len(layout.train.parts)
+    )
     recipe = Recipe.from_config(config, devices.mesh if devices.count > 1 else None)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
-    programs = build_programs(recipe, rule, plan, judged, devices)
+    programs = build_programs(recipe, rule, turn, judged, devices, layout.rotates)
+    root = jax.random.wrap_key_data(devices.put(jax.random.key_data(jax.random.key(settings.seed))))
+    arguments = (
+        devices.shapes(jax.eval_shape(programs.init, root)),
+        devices.shapes(EpochSums.zero()),
+        layout.shapes(),
+        devices.shapes(jax.ShapeDtypeStruct((turn.steps, turn.rows), np.int32)),
+        devices.shapes(Normaliser.template(recipe.features)),
+        devices.shapes(root),
+        devices.shapes(np.float32(1)),
+    )
+    held = layout.train.room.nbytes(layout.train.store, 1 if layout.whole else devices.count)
+    programs, step = compile_ahead(programs, arguments, held)
     host = jax.local_devices(backend="cpu")[0]
 
     def rate(step: int) -> float:
@@ -119,36 +180,49 @@ def assemble(
     return Assembled(
         programs=programs,
         plan=plan,
-        train=devices.place(train, whole),
-        validation=devices.place(validation, whole),
+        turn=turn,
+        frames=layout.frames(settings.seed),
+        held=layout.in_words(),
+        parts=layout.train.parts,
+        shards=layout.shards,
+        budget=Budget(layout.nbytes, step, devices.memory),
         validation_plan=judged,
-        root=jax.random.wrap_key_data(
-            devices.put(jax.random.key_data(jax.random.key(settings.seed)))
-        ),
+        root=root,
         rate=rate,
         cool=course.cool,
         recipe=recipe,
         devices=devices,
+        videos=videos,
+        windows=np.array(layout.train.store.windows[:, 0]),
+        validation_windows=sum(layout.validation.windows),
     )
 
 
 def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
     """Statistics of every training frame, each counted once (on the host)."""
-    windows = tiling_windows(dataset.train, assembled.recipe.length)
-    devices = assembled.devices
-    plan = EpochPlan.build(len(windows), assembled.plan.rows, 1, devices.count)
-    windows = devices.put(windows)
-    store = assembled.train.replace(windows=windows)  # type: ignore[attr-defined]  # by struct
-    features = assembled.recipe.features
+    devices, features = assembled.devices, assembled.recipe.features
+    tables = [
+        tiling_windows([dataset.train[video] for video in part], assembled.recipe.length)
+        for part in assembled.parts
+    ]
+    plan = EpochPlan.build(max(map(len, tables)), assembled.plan.rows, 1, devices.count)
+    tables = [
+        np.pad(table, ((0, plan.windows - len(table)), (0, 0)), constant_values=-1)
+        for table in tables
+    ]
     jit = partial(jax.jit, out_shardings=devices.everywhere)
     fixed = (assembled.recipe, plan, devices)
+
+    def over_all_frames(program: Callable[..., T], *more: Any) -> Iterator[T]:
+        for store in assembled.frames.with_windows(tables):
+            yield from _rows(fetch(program(store, *more)), plan.steps)
+
     fitted = None
     if features.projected:
-        pairs = fetch(jit(partial(coordinate_comoments, *fixed))(store))
-        fitted = projection.fit(_rows(pairs, plan.steps), features.components)
-    placed = devices.put(fitted)
-    rows = fetch(jit(partial(feature_moments, *fixed))(store, placed))
-    return statistics.fit(_rows(rows, plan.steps), fitted)
+        pairs = over_all_frames(jit(partial(coordinate_comoments, *fixed)))
+        fitted = projection.fit(pairs, features.components)
+    program = jit(partial(feature_moments, *fixed))
+    return statistics.fit(over_all_frames(program, devices.put(fitted)), fitted)
 
 
 def _rows(stacked: T, steps: int) -> Iterator[T]:
@@ -226,11 +300,15 @@ def validation_of(
     """Judge by macro-F1 over labelled validation frames."""
     normaliser = assembled.devices.put(normaliser)
 
-    def launch(state: TrainState) -> ValidationSums:
-        found: ValidationSums = assembled.programs.validate(state, assembled.validation, normaliser)
+    def launch(state: TrainState) -> list[ValidationSums]:
+        found: list[ValidationSums] = []
+        for store in assembled.frames.to_judge():
+            found.append(assembled.programs.validate(state, store, normaliser))
+            jax.block_until_ready(found)  # the next shard takes the memory of this one
         return found
 
-    def summarise(sums: ValidationSums) -> dict[str, Any]:
+    def summarise(found: list[ValidationSums]) -> dict[str, Any]:
+        sums = reduce(partial(jax.tree.map, np.add), found)
         scores = frame_scores(np.asarray(sums.confusion, np.int64))
         return {
             "val_loss": float(sums.loss) / float(sums.weight),
@@ -258,7 +336,7 @@ def run_of(
         programs=assembled.programs,
         plan=assembled.plan,
         devices=assembled.devices,
-        store=assembled.train,
+        batches=batches_of(assembled),
         root=assembled.root,
         rate=assembled.rate,
         cool=assembled.cool,
@@ -267,3 +345,20 @@ def run_of(
         on_epoch=on_epoch,
         on_checkpoint=on_checkpoint,
     )
+
+
+def batches_of(assembled: Assembled) -> Batches:
+    """What each call of the training program works on."""
+    shuffle, steps = assembled.programs.shuffle, assembled.turn.steps
+
+    def deal(turn: int, store: FrameStore) -> jax.Array:
+        step = assembled.devices.put(np.int32(turn * steps))
+        of_shard = () if assembled.shards == (1, 1) else (store.windows,)
+        return shuffle(assembled.root, step, *of_shard)
+
+    def videos(turn: int, windows: NDArray[np.int32]) -> list[str]:
+        part = assembled.parts[assembled.frames.shard(turn)]
+        own = assembled.windows[np.isin(assembled.windows, part)]
+        return [assembled.videos[video] for video in np.unique(own[windows])]
+
+    return Batches(assembled.frames.to_train, deal, steps, videos)

@@ -79,7 +79,7 @@ def fill(template: T, leaves: Mapping[str, NDArray[Any]], source: Path) -> T:
         raise CheckpointError(
             f"{source}: its content does not fit this run's model and optimiser "
             f"({'; '.join(sorted(wrong)[:5])}{'; …' if len(wrong) > 5 else ''}); "
-            f"it was written by other settings or another version"
+            f"it was written by other settings or another version. Train in another folder (--run)"
         )
     filled: T = jax.tree_util.tree_unflatten(structure, [leaves[path] for path in wanted])
     return filled
@@ -123,7 +123,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, tell: Callable[[str], None], read_only: bool = False) -> None:
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # what fails is raised, too
         self._folder = folder.resolve()
         self._tell = tell
         self._read_only = read_only
@@ -146,6 +146,8 @@ class Checkpoints:
             CheckpointError: the one before it could not be written, or this one cannot.
         """
         self.wait()
+        if not self._folder.is_dir():  # Orbax would make one anew, of which no run can go on
+            raise self._unwritten(FileNotFoundError("the folder was removed or moved"))
         if step in self._manager.all_steps():
             return
         record = {"sha256": content_hash(leaves), "score": score}
@@ -293,6 +295,7 @@ class Checkpoints:
 
     def _unwritten(self, error: Exception) -> CheckpointError:
         return CheckpointError(
-            f"{self._folder}: a checkpoint could not be written ({error}). Older ones are intact; "
-            f"make room or mend the permissions and give the same command again"
+            f"{self._folder}: a checkpoint could not be written ({error}). Older ones are as they "
+            f"were; make room, mend the permissions or put the folder back, and give the same "
+            f"command again"
         )

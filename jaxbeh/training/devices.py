@@ -13,15 +13,13 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxbeh.data.store import WINDOWS, FrameStore, nbytes
+from jaxbeh.data.store import WINDOWS, FrameStore
 from jaxbeh.errors import RunError
+from jaxbeh.machine.memory import memory
 from jaxbeh.training.hosts import Hosts
 from jaxbeh.training.plan import EpochPlan
 
 T = TypeVar("T")
-
-STORE_SHARE = 0.5
-"""Stores may take this share of a device's memory before they are cut; a step needs the rest."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,8 @@ class Devices:
     Attributes:
         mesh: of one axis, over the devices of all processes.
         hosts: the processes.
-        memory: bytes that JAX may take of the smallest of this process's devices; endless where a
-            device does not say, as a CPU does not.
+        memory: bytes that JAX may take of the smallest of this process's devices; on a CPU what the
+            machine has left; endless where nothing says.
     """
 
     mesh: Mesh
@@ -84,35 +82,30 @@ class Devices:
                 f"{self.count} devices; {' or '.join(sizes)} can"
             )
 
-    def fits_whole(self, *stores: FrameStore) -> bool:
-        """Whether each device has the room for all of the stores, as far as it says."""
-        return self.has_room(sum(map(nbytes, stores)))
-
     def has_room(self, nbytes: int) -> bool:
-        """Whether each device has the room for so many bytes of frames, as far as it says."""
-        return not self._any_smaller(nbytes / STORE_SHARE)
+        """Whether every process's devices have the room for so many bytes, as far as they say."""
+        return not self.hosts.any("the memory of the devices", self.memory < nbytes)
 
-    def require_room(self, *stores: FrameStore) -> None:
-        """Refuse stores that do not fit even when their frames are cut into blocks.
+    def shapes(self, tree: T) -> T:
+        """Shapes and dtypes of a pytree as `put` would place it."""
 
-        Raises:
-            RunError: naming the sizes, and what helps.
-        """
-        blocks = sum(store.points.nbytes + store.labels.nbytes for store in stores)
-        least = sum(map(nbytes, stores)) - blocks + blocks // self.count
-        if self._any_smaller(least):
-            held = (
-                f"each of {self.count} devices, cut into blocks" if self.count > 1 else "a device"
-            )
-            raise RunError(
-                f"the frames take {least / 1e9:.2f} GB on {held}, more than JAX may take there "
-                f"({self.memory / 1e9:.2f} GB). Train on fewer videos or on more devices, or let "
-                f"JAX take more of the memory than three quarters: "
-                f"XLA_PYTHON_CLIENT_MEM_FRACTION=0.95"
-            )
+        def shape(leaf: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.everywhere)
 
-    def _any_smaller(self, nbytes: float) -> bool:
-        return self.hosts.any("the memory of the devices", self.memory < nbytes)
+        shapes: T = jax.tree.map(shape, tree)
+        return shapes
+
+    def store_shapes(self, store: FrameStore, whole: bool) -> FrameStore:
+        """Shapes and dtypes of a store as `place` would place it."""
+        shapes = self.shapes(store)
+        if whole or self.count == 1:
+            return shapes
+        cut: dict[str, Any] = {}
+        for name in ("points", "labels"):
+            leaf = getattr(store, name)
+            shape = (-(-len(leaf) // self.count) * self.count, *leaf.shape[1:])
+            cut[name] = jax.ShapeDtypeStruct(shape, leaf.dtype, sharding=self.by_window)
+        return dataclasses.replace(shapes, mesh=self.mesh, **cut)
 
     def place(self, store: FrameStore, whole: bool) -> FrameStore:
         """Bring a store to the devices, whole to each or its frames cut into equal blocks."""
@@ -122,8 +115,9 @@ class Devices:
         for name in ("points", "labels"):
             values = np.asarray(getattr(store, name))
             padding = -len(values) % self.count
-            wide = np.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
-            cut[name] = self._to(wide, self.by_window)
+            if padding:
+                values = np.pad(values, [(0, padding)] + [(0, 0)] * (values.ndim - 1))
+            cut[name] = self._to(values, self.by_window)
         nothing: dict[str, Any] = dict.fromkeys(cut)
         rest = self.put(dataclasses.replace(store, **nothing))
         return dataclasses.replace(rest, mesh=self.mesh, **cut)
@@ -144,6 +138,9 @@ class Devices:
 
 
 def _memory(device: jax.Device) -> float:
-    """Bytes that JAX may take of a device's memory; endless where it does not say."""
+    """Bytes that JAX may take for a device; endless where nothing says."""
     statistics = device.memory_stats() or {}
-    return float(statistics.get("bytes_limit", np.inf))
+    if "bytes_limit" in statistics:
+        return float(statistics["bytes_limit"])
+    available = memory().available if device.platform == "cpu" else None
+    return np.inf if available is None else available / jax.local_device_count("cpu")

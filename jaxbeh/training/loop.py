@@ -14,9 +14,11 @@ from jax import Array
 
 from jaxbeh.errors import RunError
 from jaxbeh.settings import TrainingSettings
+from jaxbeh.training import nonfinite
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.frames import Batches
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
 from jaxbeh.training.progress import EpochProgress
@@ -49,7 +51,7 @@ class Run:
         programs: compiled calls.
         plan: of the training epoch.
         devices: where the run's arrays are.
-        store: training frames, on the devices, as the programs take them.
+        batches: training frames and the order of their windows, as the programs take them.
         root: the run's key, on the device; all randomness is folded in from it.
         rate: step → learning rate, before the loop's scale, on the host.
         cool: lowers the loop's scale after an epoch, where the schedule says so.
@@ -63,7 +65,7 @@ class Run:
     programs: Programs
     plan: EpochPlan
     devices: Devices
-    store: Any
+    batches: Batches
     root: Array
     rate: Callable[[int], float]
     cool: Callable[[LoopState], LoopState]
@@ -93,7 +95,8 @@ def fit(
         Where the loop stands; `finished` says whether it came to its end.
 
     Raises:
-        RunError: the loss is no longer finite; the last checkpoint is kept.
+        RunError: a loss or gradient was not finite, or no line could be written; the checkpoints
+            made before are kept.
         CheckpointError: a checkpoint could not be written.
     """
     settings, plan, loop = run.settings, run.plan, snapshot.loop
@@ -103,23 +106,26 @@ def fit(
     with jax.transfer_guard("disallow"):
         while not loop.finished(settings.epochs, settings.patience):
             began = time.perf_counter()
-            order = run.programs.shuffle(run.root, state.step)
             scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if run.devices.hosts.any(f"step {step}", stop.requested):
+                    _require_finite(run, loop, fetch(sums), checkpoints)
                     if checkpoints is not None:
                         middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
                         checkpoints.save(step, leaves_of(fetch(middle)), NOT_VALIDATED)
                         checkpoints.wait()
                     return loop
+                store, order = run.batches.at(step)
                 state, sums = run.programs.train(
-                    state, sums, run.store, order, normaliser, run.root, scale
+                    state, sums, store, order, normaliser, run.root, scale
                 )
                 jax.block_until_ready(sums)  # so that a signal never waits for queued calls
+                stop.something_to_save = True
                 step += plan.steps_per_call
                 progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
             judged = run.validation.launch(state)
             trained, judged = fetch((sums, judged))
+            _require_finite(run, loop, trained, checkpoints)
             sums = put(EpochSums.zero())
             line, loop = _close_epoch(run, loop, trained, judged, step)
             if checkpoints is None:
@@ -147,19 +153,58 @@ def fit(
     return loop
 
 
+def _require_finite(
+    run: Run, loop: LoopState, sums: EpochSums, checkpoints: Checkpoints | None
+) -> None:
+    """Refuse to go on, or to save, after an update that was not finite and was not skipped.
+
+    Raises:
+        RunError: with the step, its learning rate and its batch's videos; all that was begun to be
+            saved before is on the disk.
+    """
+    step, skipped = int(sums.first_nonfinite), int(sums.skipped)
+    if step < 0 or 0 < skipped < run.plan.steps:
+        return
+    videos = nonfinite.listed(run.batches.videos(step))
+    rate = run.rate(step) * float(loop.rate_scale)
+    all_of_them = " and in all others of its epoch: no update is left" if skipped else ""
+    if checkpoints is not None:
+        checkpoints.wait()
+    raise RunError(
+        f"the loss or its gradient was not finite in step {step + 1} (epoch {int(loop.epoch) + 1}, "
+        f"learning rate {rate:.2e}){all_of_them}. Its windows are of the videos {videos}. "
+        f"Checkpoints made before are kept in {run.folder.checkpoints}. Look at the videos with "
+        f"`jaxbeh doctor --data`; lower optimizer.learning_rate, or leave such updates out by "
+        f"training.skip_nonfinite=true, in a run of its own (--run OTHER, and --init-from "
+        f"{run.folder.path} to begin with the best weights of this one)"
+    )
+
+
 def _close_epoch(
     run: Run, loop: LoopState, trained: EpochSums, judged: Any, step: int
 ) -> tuple[dict[str, Any], LoopState]:
-    """Divide the sums, once; the epoch's line and the loop's next state."""
+    """Divide the sums, once; the epoch's line and the loop's next state.
+
+    Raises:
+        RunError: the validation loss is not finite, though every update was.
+    """
     epoch = int(loop.epoch) + 1
-    rate = run.rate(step - 1) * float(loop.rate_scale)
-    train_loss = float(trained.loss) / max(float(trained.weight), LEAST_WEIGHT)
-    if not math.isfinite(train_loss):
-        raise RunError(
-            f"the training loss became {train_loss} in epoch {epoch} (step {step}, learning rate "
-            f"{rate:.2e}); the last checkpoint is kept in {run.folder.checkpoints}. A lower "
-            f"optimizer.learning_rate, in a run of its own (--run OTHER), may help"
-        )
     figures = run.validation.summarise(judged)
-    line = {"epoch": epoch, "train_loss": train_loss, **figures, "learning_rate": rate}
+    rate = run.rate(step - 1) * float(loop.rate_scale)
+    if not math.isfinite(figures["val_loss"]):
+        raise RunError(
+            f"the validation loss is {figures['val_loss']} after epoch {epoch} (step {step}, "
+            f"learning rate {rate:.2e}), though every update was finite. Checkpoints made before "
+            f"are kept in {run.folder.checkpoints}. Either the weights grow without bound: lower "
+            f"optimizer.learning_rate, in a run of its own (--run OTHER). Or a validation video "
+            f"holds numbers that no training video is like: `jaxbeh doctor --data` looks for them"
+        )
+    line = {
+        "epoch": epoch,
+        "train_loss": float(trained.loss) / max(float(trained.weight), LEAST_WEIGHT),
+        **figures,
+        "learning_rate": rate,
+    }
+    if run.settings.skip_nonfinite:
+        line["skipped_updates"] = int(trained.skipped)
     return line, run.cool(loop.after(figures[run.validation.score]))

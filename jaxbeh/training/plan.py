@@ -51,11 +51,24 @@ def epoch_order(plan: EpochPlan, key: Array) -> Array:
     return deal(plan, jax.random.permutation(key, jnp.arange(plan.windows, dtype=jnp.int32)))
 
 
-def deal(plan: EpochPlan, windows: Array) -> Array:
-    """Deal windows int32 `[windows]` to steps in order: int32 `[steps, rows]`, −1 in padding."""
-    size, longer = divmod(plan.windows, plan.steps)
+def shard_order(plan: EpochPlan, key: Array, real: Array) -> Array:
+    """The same of a shard, whose table bool `[n]` may hold rows that are no windows."""
+    drawn = jax.random.bits(key, real.shape, jnp.uint32) >> 1
+    shuffled = jnp.argsort(jnp.where(real, drawn, jnp.uint32(2**31)))  # what is none comes last
+    return deal(plan, shuffled.astype(jnp.int32), jnp.sum(real, dtype=jnp.int32))
+
+
+def deal(plan: EpochPlan, windows: Array, count: Array | int | None = None) -> Array:
+    """Deal windows to steps in order: int32 `[steps, rows]`, −1 in padding.
+
+    Args:
+        plan: of the steps.
+        windows: int32 `[n]`.
+        count: how many of them, from the first; the plan's by default.
+    """
+    size, longer = divmod(plan.windows if count is None else count, plan.steps)
     step = jnp.arange(plan.steps, dtype=jnp.int32)[:, None]
     row = jnp.arange(plan.rows, dtype=jnp.int32)[None, :]
     position = step * size + jnp.minimum(step, longer) + row
     real = row < size + (step < longer).astype(jnp.int32)
-    return jnp.where(real, windows[jnp.minimum(position, plan.windows - 1)], -1)
+    return jnp.where(real, windows[jnp.minimum(position, len(windows) - 1)], -1)

@@ -1,7 +1,7 @@
 """The compiled programs: some steps of an epoch, validation, the normaliser's statistics."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,10 +16,11 @@ from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
 from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
+from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
 from jaxbeh.training.mixup import mixup
-from jaxbeh.training.plan import EpochPlan, deal, epoch_order
+from jaxbeh.training.plan import EpochPlan, deal, epoch_order, shard_order
 from jaxbeh.training.recipe import Recipe, model_inputs
 from jaxbeh.training.state import EpochSums, TrainState
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS
@@ -55,7 +56,8 @@ class Programs:
 
     Attributes:
         init: `(root key) → TrainState`.
-        shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in.
+        shuffle: `(root key, step) → order [steps, rows]` of the epoch that the step lies in; in
+            shards `(root key, step, windows [n, 4]) → ` order of one's windows.
         train: `(state, sums, store, order, normaliser, root key, rate scale) → (state, sums)`: the
             next `steps_per_call` updates; state and sums are donated.
         validate: `(state, store, normaliser) → ` what validation finds.
@@ -73,17 +75,55 @@ def build_programs(
     training: EpochPlan,
     validation: EpochPlan,
     devices: Devices,
+    shards: bool = False,
 ) -> Programs:
-    """Assemble and jit; nothing is compiled before the first call."""
+    """Assemble and jit; nothing is compiled before the first call.
+
+    Args:
+        recipe: what is trained.
+        optimiser: the rule of updates.
+        training: of an epoch, or of one's turn of a shard.
+        validation: of all that is judged, or of a shard.
+        devices: where.
+        shards: whether frames come in shards.
+    """
     jit = partial(jax.jit, out_shardings=devices.everywhere)
     return Programs(
         init=jit(partial(init_state, recipe, optimiser)),
-        shuffle=jit(partial(order_of_epoch, training)),
+        shuffle=jit(partial(order_of_shard if shards else order_of_epoch, training)),
         train=jit(
             partial(train_steps, recipe, optimiser, training, devices), donate_argnums=(0, 1)
         ),
         validate=jit(partial(validate, recipe, validation, devices)),
     )
+
+
+def compile_ahead(
+    programs: Programs, arguments: Sequence[Any], frames: int
+) -> tuple[Programs, int]:
+    """Compile the training program before there is anything on the devices.
+
+    Args:
+        programs: as built.
+        arguments: shapes and placements of what `train` will be called with.
+        frames: bytes of a device that the store among them takes.
+
+    Returns:
+        The programs with the compiled one, and the bytes of a device that a call takes beside the
+        frames, by XLA's count; 0 where a backend does not say.
+    """
+    jitted: Any = programs.train
+    compiled = jitted.lower(*arguments).compile()
+    found = compiled.memory_analysis()
+    if found is None:
+        return replace(programs, train=compiled), 0
+    taken = (
+        found.argument_size_in_bytes
+        + found.output_size_in_bytes
+        + found.temp_size_in_bytes
+        - found.alias_size_in_bytes
+    )
+    return replace(programs, train=compiled), max(0, taken - frames)
 
 
 def init_state(recipe: Recipe, optimiser: optax.GradientTransformation, root: Array) -> TrainState:
@@ -110,6 +150,12 @@ def order_of_epoch(plan: EpochPlan, root: Array, step: Array) -> Array:
     return epoch_order(plan, key)
 
 
+def order_of_shard(plan: EpochPlan, root: Array, step: Array, windows: Array) -> Array:
+    """The shuffled windows of the shard that `step` works on; its number may differ."""
+    key = jax.random.fold_in(jax.random.fold_in(root, _ORDER), step // plan.steps)
+    return shard_order(plan, key, windows[:, 0] >= 0)
+
+
 def train_steps(
     recipe: Recipe,
     optimiser: optax.GradientTransformation,
@@ -123,19 +169,32 @@ def train_steps(
     root: Array,
     rate_scale: Array,
 ) -> tuple[TrainState, EpochSums]:
-    """Scan `steps_per_call` updates from where `state.step` stands in the epoch's order."""
+    """Scan `steps_per_call` updates from where `state.step` stands in the order."""
     stream = jax.random.fold_in(root, _STEP)
 
     def body(
         carry: tuple[TrainState, EpochSums], _: None
     ) -> tuple[tuple[TrainState, EpochSums], None]:
         state, sums = carry
-        windows = lax.with_sharding_constraint(order[state.step % plan.steps], devices.by_window)
+        batch = order[state.step % order.shape[0]]
+        windows = lax.with_sharding_constraint(batch, devices.by_window)
         key = jax.random.fold_in(stream, state.step)
-        state, loss, weight = update(
+        changed, loss, weight, finite = update(
             recipe, optimiser, state, store, windows, normaliser, key, rate_scale
         )
-        return (state, EpochSums(loss=sums.loss + loss, weight=sums.weight + weight)), None
+        skipped = sums.skipped
+        if recipe.skip_nonfinite:
+            kept = nonfinite.unless_finite(finite, changed, state)
+            changed = kept.replace(step=changed.step)  # type: ignore[attr-defined]  # by struct
+            loss, weight = (jnp.where(finite, value, 0.0) for value in (loss, weight))
+            skipped = skipped + jnp.int32(~finite)
+        sums = EpochSums(
+            loss=sums.loss + loss,
+            weight=sums.weight + weight,
+            first_nonfinite=nonfinite.first(sums.first_nonfinite, state.step, finite),
+            skipped=skipped,
+        )
+        return (changed, sums), None
 
     carry, _ = lax.scan(body, (state, sums), length=plan.steps_per_call)
     return carry
@@ -150,11 +209,11 @@ def update(
     normaliser: Normaliser,
     key: Array,
     rate_scale: Array,
-) -> tuple[TrainState, Array, Array]:
+) -> tuple[TrainState, Array, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
 
     Returns:
-        The new state; the batch's loss sum and weight sum.
+        The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
     """
     jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
     shift = jax.random.randint(
@@ -184,6 +243,7 @@ def update(
         return mean, (loss, weight, changed.get("batch_stats", {}))
 
     gradients, (loss, weight, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
+    finite = nonfinite.is_finite(loss, gradients)
     # optax raises Python floats to integer counts, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimiser.update(gradients, state.opt_state, state.params)
@@ -195,7 +255,7 @@ def update(
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
-    return state, loss, weight
+    return state, loss, weight, finite
 
 
 def predict_logits(

@@ -54,10 +54,12 @@ class EpochProgress:
     def epoch(self, line: Mapping[str, Any], windows: int, best: bool) -> None:
         """Show a finished epoch: its line of `metrics.jsonl` and the windows it trained on."""
         rate = windows / line["seconds"]
+        skipped = line.get("skipped_updates")
         name, score = self._config.score_name, line[self._config.score]
         figures = (
             f"loss {line['train_loss']:.4f}  val loss {line['val_loss']:.4f}  "
             f"{name} {score:.4f}{' *' if best else '  '}  {rate:,.0f} windows/s"
+            f"{f'  {skipped} skipped' if skipped else ''}"
         )
         self._bar.update(self._task, completed=line["epoch"], figures=figures)
         if not self._console.is_terminal:

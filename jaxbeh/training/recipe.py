@@ -33,6 +33,7 @@ class Recipe:
         mixup: windows are mixed by shares from Beta(mixup, mixup); 0 mixes none.
         class_weights: c weights.
         label_smoothing: share of a training target that is spread over the classes looked for.
+        skip_nonfinite: updates that are not finite change nothing.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class Recipe:
     mixup: float
     class_weights: tuple[float, ...]
     label_smoothing: float
+    skip_nonfinite: bool
 
     @classmethod
     def from_config(cls, config: SceneConfig, mesh: Mesh | None = None) -> "Recipe":
@@ -57,6 +59,7 @@ class Recipe:
             mixup=config.augmentation.mixup,
             class_weights=config.loss.class_weights or (1.0,) * classes,
             label_smoothing=config.loss.label_smoothing,
+            skip_nonfinite=config.training.skip_nonfinite,
         )
 
 

@@ -20,6 +20,8 @@ _RECORD: dict[str, type] = {
     "init_from": str,
     "parameters": int,
     "windows": int,
+    "train_shards": int,
+    "validation_shards": int,
     "packages": dict,
     "devices": dict,
     "train_content": list,
@@ -251,22 +253,38 @@ class RunFolder:
         self._write_json("evaluation.json", evaluation)
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """Add an epoch's line to `metrics.jsonl`, on the disk before this returns."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        """Add an epoch's line to `metrics.jsonl`, on the disk before this returns.
+
+        Raises:
+            RunError: it cannot be written, or the folder is gone.
+        """
+        path = self.path / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise _unwritten(path, error) from None
 
     def cut_metrics(self, epoch: int) -> None:
-        """Keep the lines up to an epoch byte for byte; later ones will be written again."""
+        """Keep the lines up to an epoch byte for byte; later ones will be written again.
+
+        Raises:
+            RunError: they cannot be written.
+        """
         path = self.path / "metrics.jsonl"
         kept = b"".join(raw for raw, line in self._lines() if line["epoch"] <= epoch)
-        if not path.is_file() or kept != path.read_bytes():
-            temporary = path.with_suffix(".partial")
+        if path.is_file() and kept == path.read_bytes():
+            return
+        temporary = path.with_suffix(".partial")
+        try:
             temporary.unlink(missing_ok=True)
             with temporary.open("xb") as stream:
                 stream.write(kept)
             temporary.replace(path)
+        except OSError as error:
+            raise _unwritten(path, error) from None
 
     def metrics(self) -> list[dict[str, Any]]:
         """The epochs' lines."""
@@ -304,6 +322,13 @@ class RunFolder:
         if not isinstance(value, dict):
             raise RunError(f"{path}: holds no JSON object; restore the file")
         return value
+
+
+def _unwritten(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{path}: cannot be written ({error.strerror}). Make room, mend the permissions or put the "
+        f"folder back, and give the same command again: it continues from the last checkpoint"
+    )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -35,15 +35,21 @@ class EpochSums:
     Attributes:
         loss: float32 scalar, sum of weight · negative log-likelihood over labelled frames.
         weight: float32 scalar, sum of the weights.
+        first_nonfinite: int32 scalar, the step of the first update whose loss or gradient was not
+            finite; −1 where there is none.
+        skipped: int32 scalar, such updates that were skipped.
     """
 
     loss: Array
     weight: Array
+    first_nonfinite: Array
+    skipped: Array
 
     @classmethod
     def zero(cls) -> "EpochSums":
         """Sums at the start of an epoch (on the host)."""
-        return cls(loss=np.float32(0), weight=np.float32(0))  # type: ignore[arg-type]  # host leaf
+        zero: dict[str, Any] = {"loss": np.float32(0), "weight": np.float32(0)}
+        return cls(**zero, first_nonfinite=np.int32(-1), skipped=np.int32(0))  # type: ignore[arg-type]  # host leaf
 
 
 @struct.dataclass

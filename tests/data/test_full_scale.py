@@ -12,11 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from recordings import recording, wander
 from typer.testing import CliRunner
 
+from jaxbeh.config import load_config
 from jaxbeh.data.mabe import read_labelled
 from jaxbeh.data.partial import PartialFolder
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.data.scene import Labels
+from jaxbeh.data.shards import Room
+from jaxbeh.data.store import Scene, build_store, window_table
 from jaxbeh.data.synthetic import FullScale, Plan, synthesize
 from jaxbeh.data.synthetic.acts import ACTS, CLASS_OF, REACTIONS, SELF_ACTS
 from jaxbeh.data.synthetic.challenge_labs import CHALLENGE_LABS
@@ -24,7 +29,7 @@ from jaxbeh.data.writer import CollectionWriter, Split, Video
 from jaxbeh.errors import DataError, SettingsError
 from jaxbeh.settings import DataSettings
 from jaxbeh.synthesize import synthesize as command
-from jaxbeh.vocabulary import DROPPED_KEYPOINTS, KEYPOINT_SLOTS
+from jaxbeh.vocabulary import DROPPED_KEYPOINTS, KEYPOINT_SLOTS, SlotTable
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -53,6 +58,36 @@ def test_the_table_has_the_size_of_the_challenge() -> None:
     assert source.count("train") == 848
     assert source.count("test") == 0
     assert [source.length("train", index) for index in range(848)] == lengths
+
+
+def test_all_frames_of_the_challenge_take_two_gigabytes_on_a_device_at_most() -> None:
+    """A few frames of each lab, packed; a store of all of them has the same bytes a frame."""
+    window = load_config("v6").window
+    labs = [item.lab for item in CHALLENGE_LABS]
+    scenes = [
+        Scene(
+            recording(
+                wander(3, mice=lab.mice, keypoints=len(lab.keypoints)),
+                mice=range(1, lab.mice + 1),
+                keypoints=lab.keypoints,
+            ),
+            Labels(values=np.zeros(3, np.int8), looked_for=np.ones(4, np.bool_)),
+        )
+        for lab in labs
+    ]
+    slots = SlotTable.build({name for lab in labs for name in lab.keypoints}, {})
+    few = build_store(scenes, slots, window_table([3] * len(labs), 3, 3))
+    lengths = [[length for _, length in item.videos()] for item in CHALLENGE_LABS]
+    frames = np.array([sum(of_lab) for of_lab in lengths])
+    every = [length for of_lab in lengths for length in of_lab]
+    room = Room(
+        points=int((frames * few.width).sum()),
+        frames=int(frames.sum()),
+        videos=len(every),
+        windows=len(window_table(every, window.length, window.train_stride)),
+    )
+    assert 0.9 * 320_575_208 < room.points <= 320_575_208
+    assert room.nbytes(few) < 2e9
 
 
 @pytest.mark.parametrize("item", CHALLENGE_LABS, ids=lambda item: item.lab.name)

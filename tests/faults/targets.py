@@ -113,6 +113,7 @@ def _run(folder):
     slots = SlotTable.build(["nose", "tail_base", "whisker"], {"snout": "nose"})
     record = {
         "data_hash": "ab", "init_from": None, "data": "mice", "parameters": 3, "windows": 9,
+        "train_shards": 2, "validation_shards": 1,
         "packages": {"jax": "0.10"}, "devices": {"count": 1, "kind": "cpu"},
         "train_content": ["cd"], "validation_content": ["ef"],
     }  # fmt: skip

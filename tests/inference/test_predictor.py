@@ -56,6 +56,7 @@ def predictor(model, slots):
         mixup=0.0,
         class_weights=(1.0, 1.0, 1.0),
         label_smoothing=0.0,
+        skip_nonfinite=False,
     )
     count = len(chosen.names)
     normaliser = Normaliser(mean=jnp.zeros(count), deviation=jnp.full(count, 3.0))

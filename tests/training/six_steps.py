@@ -34,18 +34,18 @@ def train(count, held, hosts=None, model=CONV_BILSTM):
     for _ in range(6):
         order = made.programs.shuffle(made.root, state.step)
         state, sums = made.programs.train(
-            state, sums, made.train, order, normaliser, made.root, scale
+            state, sums, made.frames.train, order, normaliser, made.root, scale
         )
         losses.append(float(sums.loss) / float(sums.weight))
         if len(losses) == 1:
             # Later the biases in front of a normalisation, which nothing steers, have moved by the
             # rounding of gradients that are 0, and the running means with them.
             statistics = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves(state.batch_stats)]
-    judged = made.programs.validate(state, made.validation, normaliser)
-    shard = made.train.points.addressable_shards[0].data
+    judged = made.programs.validate(state, made.frames.validation, normaliser)
+    shard = made.frames.train.points.addressable_shards[0].data
     return {
         "devices": made.devices.count,
-        "points": made.train.points.shape[0],
+        "points": made.frames.train.points.shape[0],
         "points_on_each": shard.shape[0],
         "windows_on_each": made.plan.rows // made.devices.count,
         "losses": losses,

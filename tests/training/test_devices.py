@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, build_store, gather, nbytes, window_table
 from jaxbeh.errors import RunError
 from jaxbeh.training import assemble as building
-from jaxbeh.training.devices import STORE_SHARE, Devices
+from jaxbeh.training.devices import Devices
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.vocabulary import SlotTable
 
@@ -114,30 +115,27 @@ def test_what_is_gathered_from_blocks_is_what_is_gathered_whole():
         np.testing.assert_array_equal(left, right)
 
 
-def test_stores_are_cut_where_they_do_not_fit_and_refused_where_that_does_not_help():
+def test_frames_are_cut_where_they_do_not_fit_and_the_step_counts():
     config, dataset, made = assembled()
-    held = nbytes(made.train) + nbytes(made.validation)
+    budget = made.budget
+    assert budget.available == made.devices.memory < np.inf  # the machine's, on a CPU
+    assert budget.step > 0
+    held = nbytes(made.frames.train) + nbytes(made.frames.validation)
+    assert budget.frames == held
     blocks = sum(
-        store.points.nbytes + store.labels.nbytes for store in (made.train, made.validation)
+        store.points.nbytes + store.labels.nbytes
+        for store in (made.frames.train, made.frames.validation)
     )
-    least = held - blocks // 2
 
     def within(memory):
         return building.assemble(config, dataset, replace(made.devices, memory=memory))
 
-    assert within(held / STORE_SHARE).train.mesh is None
-    cut = within(held / STORE_SHARE - 1)
-    assert cut.train.mesh is cut.validation.mesh is made.devices.mesh
-    assert cut.train.points.addressable_shards[0].data.shape[0] * 2 == len(cut.train.points)
-    assert within(least).train.mesh is not None
-    said = r"on each of 2 devices, cut into blocks, .* XLA_PYTHON_CLIENT_MEM_FRACTION"
-    with pytest.raises(RunError, match=said):
-        within(least - 1)
-    alone = replace(Devices.of(jax.devices()[:1]), memory=held - 1)
-    with pytest.raises(
-        RunError, match=r"on a device, more than JAX may take there .* more devices"
-    ):
-        building.assemble(config, dataset, alone)
+    assert within(held + budget.step).frames.train.mesh is None
+    cut = within(held + budget.step - 1)
+    assert cut.frames.train.mesh is cut.frames.validation.mesh is made.devices.mesh
+    points = cut.frames.train.points
+    assert points.addressable_shards[0].data.shape[0] * 2 == len(points)
+    assert cut.budget.frames == held - blocks // 2
 
 
 SMALL = """
@@ -148,22 +146,37 @@ devices._memory = lambda _: memory
 from jaxbeh.train import main
 main()
 """
+BUDGET = r"Memory of a device: ([0-9.]+) MB for frames, ([0-9.]+) MB for a step, of ([0-9.]+) MB"
 
 
-def test_the_command_cuts_the_frames_by_itself_and_says_so(python, tmp_path):
-    """Where half of a device's memory is less than all frames, and where it is more."""
+def test_the_command_says_what_memory_is_taken_and_cuts_the_frames_by_itself(python, tmp_path):
+    """Where all frames fit beside a step, where only half of them do, and where nothing does."""
     words = ("--config", "debug", "--set", "model={name: mlp, hidden: [8]}")
     words = (*words, "--set", "training.epochs=1", "--run")
-    said, losses = [], []
-    for memory in (1e6, 2e9):  # the frames take 0.53 MB
-        run = tmp_path / str(memory)
-        done = python("-c", SMALL, *words, run, memory, timeout=300)
-        assert done.returncode == 0, done.stderr
-        said.append(" ".join(done.stdout.split()))
-        losses.append(json.loads((run / "metrics.jsonl").read_text())["train_loss"])
-    assert "all frames take 1 MB, too much for one device: cut into 2 blocks of 0 MB." in said[0]
-    assert "all frames take 1 MB, whole on each." in said[1]
+
+    def call(name, memory):
+        done = python("-c", SMALL, *words, tmp_path / name, memory, timeout=300)
+        return done, " ".join(done.stdout.split())
+
+    done, said = call("whole", 900e6)
+    assert done.returncode == 0, done.stderr
+    assert ", whole on each." in said
+    frames, step, available = (float(number) for number in re.search(BUDGET, said).groups())
+    assert available == 900
+    done, cut = call("cut", (step + 0.75 * frames) * 1e6)
+    assert done.returncode == 0, done.stderr
+    assert "too much for one device: cut into 2 blocks of" in cut
+    losses = [
+        json.loads((tmp_path / name / "metrics.jsonl").read_text())["train_loss"]
+        for name in ("whole", "cut")
+    ]
     assert losses[0] == pytest.approx(losses[1], rel=0, abs=1e-5)
+    done, _ = call("refused", step * 1e6)
+    refused = " ".join(done.stderr.split())
+    assert done.returncode == 1
+    assert not (tmp_path / "refused" / "metrics.jsonl").exists()
+    for part in ("training does not fit", "training.batch_size", "fewer videos", "more devices"):
+        assert part in refused
 
 
 def test_a_run_is_on_all_devices(tmp_path):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +95,66 @@ def test_outside_the_main_thread_it_is_never_requested():
     thread.join()
     assert found == [False]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+LEAVING = """
+import hashlib, os, sys
+from jaxbeh.training.stop import StopRequest
+
+def leave(code):
+    print("leaving", code, flush=True)
+    os._exit(code)
+
+with StopRequest(leave) as stop:
+    stop.something_to_save = sys.argv[1] == "something"
+    print("in C", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)  # minutes in which no handler can run
+"""
+
+
+@pytest.fixture
+def busy():
+    """Starts a process that is in compiled code for minutes."""
+    started = []
+
+    def start(word):
+        words = [sys.executable, "-W", "error", "-c", LEAVING, word]
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout.readline() == "in C\n"
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_with_nothing_to_save_it_leaves_at_once_whatever_the_main_thread_does(busy, number, code):
+    process = busy("nothing")
+    process.send_signal(number)
+    assert process.wait(timeout=30) == code
+    assert process.stdout.read() == f"leaving {code}\n"
+
+
+def test_with_something_to_save_the_second_signal_ends_compiled_code_too(busy):
+    process = busy("something")
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    process.send_signal(signal.SIGTERM)
+    # Ended by the watching thread, or by the system where the first one's handler did run before.
+    assert process.wait(timeout=30) in (143, -signal.SIGTERM)
+    assert process.stdout.read() == ""
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_what_hears_of_signals_is_gone_afterwards():
+    before, threads = descriptors(), threading.active_count()
+    with StopRequest(lambda _: None):
+        assert threading.active_count() == threads + 1
+    assert (descriptors(), threading.active_count()) == (before, threads)
+    assert signal.set_wakeup_fd(-1) == -1

@@ -67,7 +67,7 @@ def trained_twice(*overrides):
     scale = jax.device_put(first.loop.rate_scale)
     for _ in range(2):
         state, sums = made.programs.train(
-            state, sums, made.train, order, normaliser, made.root, scale
+            state, sums, made.frames.train, order, normaliser, made.root, scale
         )
     return leaves_of(state.params)
 
@@ -78,7 +78,9 @@ def test_every_parameter_moves_in_one_step_and_statistics_too():
     state, sums, normaliser = jax.device_put((first.train, first.sums, first.normaliser))
     order = made.programs.shuffle(made.root, state.step)
     scale = jax.device_put(first.loop.rate_scale)
-    state, sums = made.programs.train(state, sums, made.train, order, normaliser, made.root, scale)
+    state, sums = made.programs.train(
+        state, sums, made.frames.train, order, normaliser, made.root, scale
+    )
     before, after = leaves_of(first.train), leaves_of(state)
     still = [path for path in before if np.array_equal(before[path], after[path])]
     assert still == []
@@ -143,7 +145,7 @@ def test_two_small_transfers_an_epoch_and_one_compilation(tmp_path, monkeypatch)
     assert len(small) == 4  # losses and confusion, once an epoch
     checkpoints = sum("state_sha256" in line for line in RunFolder(tmp_path).metrics())
     assert len(fetched) == 4 + checkpoints
-    assert made.programs.train._cache_size() == 1
+    assert isinstance(made.programs.train, jax.stages.Compiled)  # before the first step
     assert made.programs.validate._cache_size() == 1
     assert int(loop.epoch) == 4
 
@@ -153,11 +155,11 @@ def test_what_is_gathered_has_the_labels_of_the_events_and_no_others():
     _, _, made = assembled()
     truth = np.zeros(150, np.int8)
     truth[10:40], truth[60:80], truth[100:130] = 1, 2, 3
-    count = len(made.train.windows)
+    count = len(made.frames.train.windows)
     frames = gather(
-        made.train, jnp.arange(count), jnp.zeros(count, jnp.int32), made.recipe.length, 2
+        made.frames.train, jnp.arange(count), jnp.zeros(count, jnp.int32), made.recipe.length, 2
     )
-    for start, labels in zip(made.train.windows[:, 1].tolist(), frames.labels, strict=True):
+    for start, labels in zip(made.frames.train.windows[:, 1].tolist(), frames.labels, strict=True):
         there = truth[start : start + 32]
         np.testing.assert_array_equal(labels[: len(there)], there)
         assert (labels[len(there) :] == -1).all()

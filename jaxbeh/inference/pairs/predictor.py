@@ -214,7 +214,7 @@ def add_pair_probabilities(
 
 @dataclass(frozen=True)
 class Room:
-    """Sizes that every group of tracks fits in, powers of two; see `predictor.Room`."""
+    """Sizes that every group of tracks fits in, powers of two; see `data.shards.Room`."""
 
     points: int
     videos: int

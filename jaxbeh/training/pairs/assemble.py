@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from jaxbeh.data.pair_store import build_pair_store, grid_frames, pair_windows
 from jaxbeh.data.store import starts_of
@@ -14,8 +15,10 @@ from jaxbeh.errors import RunError
 from jaxbeh.pair_settings import PairConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
-from jaxbeh.training.devices import STORE_SHARE, Devices
+from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.frames import Batches
+from jaxbeh.training.layout import Budget, require_room
 from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.pairs.dataset import PairDataset
 from jaxbeh.training.pairs.judge import lab_scores, mean_of_labs
@@ -29,7 +32,7 @@ from jaxbeh.training.pairs.programs import (
 )
 from jaxbeh.training.pairs.recipe import PairRecipe
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import Programs
+from jaxbeh.training.programs import Programs, compile_ahead
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
 
@@ -48,7 +51,8 @@ class PairsAssembled:
         recipe: what the programs are built from.
         members: the networks.
         devices: where all of it is.
-        nbytes: what the data take on each device.
+        budget: what is taken of a device's memory.
+        video: of each window, int32 `[n]`, on the host.
     """
 
     programs: Programs
@@ -60,7 +64,8 @@ class PairsAssembled:
     recipe: PairRecipe
     members: Members
     devices: Devices
-    nbytes: int
+    budget: Budget
+    video: NDArray[np.int32]
 
 
 def recipe_of(config: PairConfig, dataset: PairDataset) -> PairRecipe:
@@ -119,11 +124,23 @@ def assemble(
     }
     data = PairData(store=store, **leaves)
     nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
-    _require_room(devices, nbytes)
     recipe = recipe_of(config, dataset)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_pair_programs(recipe, rule, plan, members, int(places.sum()), devices)
+    root = jax.random.wrap_key_data(devices.put(jax.random.key_data(jax.random.key(settings.seed))))
+    arguments = (
+        devices.shapes(jax.eval_shape(programs.init, root)),
+        devices.shapes(EpochSums.zero()),
+        devices.shapes(data),
+        devices.shapes(jax.ShapeDtypeStruct((plan.steps, members.count, plan.rows), np.int32)),
+        None,
+        devices.shapes(root),
+        devices.shapes(np.float32(1)),
+    )
+    programs, step = compile_ahead(programs, arguments, nbytes)
+    budget = Budget(nbytes, step, devices.memory)
+    require_room(devices, budget)
     host = jax.local_devices(backend="cpu")[0]
 
     def rate(step: int) -> float:
@@ -134,24 +151,15 @@ def assemble(
         programs=programs,
         plan=plan,
         data=devices.put(data),
-        root=jax.random.wrap_key_data(
-            devices.put(jax.random.key_data(jax.random.key(settings.seed)))
-        ),
+        root=root,
         rate=rate,
         cool=course.cool,
         recipe=recipe,
         members=members,
         devices=devices,
-        nbytes=nbytes,
+        budget=budget,
+        video=np.array([track.video for track in tracks], np.int32)[both[0][:, 0]],
     )
-
-
-def _require_room(devices: Devices, nbytes: int) -> None:
-    if not devices.has_room(nbytes):
-        raise RunError(
-            f"the frames take {nbytes / 1e9:.1f} GB on each device, more than {STORE_SHARE:.0%} of "
-            f"its memory; train on fewer videos, or on a device with more memory"
-        )
 
 
 def first_snapshot(assembled: PairsAssembled) -> Snapshot:
@@ -239,12 +247,24 @@ def run_of(
     on_checkpoint: Callable[[int], None] | None,
 ) -> Run:
     """What the loop works with."""
+    programs = with_data(assembled)
+    plan = assembled.plan
+
+    def deal(turn: int, data: PairData) -> jax.Array:
+        del data
+        return programs.shuffle(assembled.root, assembled.devices.put(np.int32(turn * plan.steps)))
+
+    def videos(turn: int, windows: NDArray[np.int32]) -> list[str]:
+        del turn
+        found = np.unique(assembled.video[windows])
+        return [dataset.recordings[video].video_id for video in found]
+
     return Run(
         folder=folder,
-        programs=with_data(assembled),
-        plan=assembled.plan,
+        programs=programs,
+        plan=plan,
         devices=assembled.devices,
-        store=assembled.data,
+        batches=Batches(lambda _: assembled.data, deal, plan.steps, videos),
         root=assembled.root,
         rate=assembled.rate,
         cool=assembled.cool,

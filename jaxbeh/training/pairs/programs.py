@@ -15,6 +15,7 @@ from jaxbeh.data.pair_store import PairFrames, PairStore, gather_pairs
 from jaxbeh.data.store import WINDOWS
 from jaxbeh.features.pairwise import OWN, RELATION
 from jaxbeh.models.inputs import PairInputs
+from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.pairs.loss import pair_loss, probabilities
 from jaxbeh.training.pairs.members import Members, member_order
@@ -150,8 +151,18 @@ def train_members(
         keys = jax.vmap(lambda stream: jax.random.fold_in(stream, state.step))(streams)
         one = partial(update, recipe, optimiser, data.store, rate_scale, state.step)
         variables = (state.params, state.batch_stats, state.opt_state, state.average)
-        variables, loss, weight = jax.vmap(one)(variables, windows, keys)
+        variables, loss, weight, finite = jax.vmap(one)(variables, windows, keys)
         params, batch_stats, opt_state, average = variables
+        finite = jnp.all(finite)
+        skipped = sums.skipped
+        if recipe.skip_nonfinite:
+            skipped = skipped + jnp.int32(~finite)
+        sums = EpochSums(
+            loss=sums.loss + jnp.sum(loss),
+            weight=sums.weight + jnp.sum(weight),
+            first_nonfinite=nonfinite.first(sums.first_nonfinite, state.step, finite),
+            skipped=skipped,
+        )
         state = TrainState(
             step=state.step + 1,
             params=params,
@@ -159,7 +170,6 @@ def train_members(
             opt_state=opt_state,
             average=average,
         )
-        sums = EpochSums(loss=sums.loss + jnp.sum(loss), weight=sums.weight + jnp.sum(weight))
         return (state, sums), None
 
     return lax.scan(body, (state, sums), length=plan.steps_per_call)[0]
@@ -174,8 +184,13 @@ def update(
     variables: tuple[Any, Any, Any, Any],
     windows: Array,
     key: Array,
-) -> tuple[tuple[Any, Any, Any, Any], Array, Array]:
-    """One step of one member: gather, augmentation, features, model, loss, update, average."""
+) -> tuple[tuple[Any, Any, Any, Any], Array, Array, Array]:
+    """One step of one member: gather, augmentation, features, model, loss, update, average.
+
+    Returns:
+        What of the state is the member's; the batch's loss sum and weight sum; whether loss and
+        gradient are finite.
+    """
     params, batch_stats, opt_state, average = variables
     frames_key, dropout_key = jax.random.split(key)
     frames = training_frames(recipe, store, windows, frames_key)
@@ -197,6 +212,7 @@ def update(
         )
 
     gradients, (loss, weight, batch_stats) = jax.grad(loss_of, has_aux=True)(params)
+    finite = nonfinite.is_finite(loss, gradients)
     # optax raises Python floats to integer counts, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimiser.update(gradients, opt_state, params)
@@ -206,7 +222,11 @@ def update(
     made = step.astype(jnp.float32)
     decay = jnp.minimum(jnp.float32(recipe.average), (1.0 + made) / (10.0 + made))
     average = jax.tree.map(lambda old, new: decay * old + (1.0 - decay) * new, average, params)
-    return (params, batch_stats, opt_state, average), loss, weight
+    changed = (params, batch_stats, opt_state, average)
+    if recipe.skip_nonfinite:
+        changed = nonfinite.unless_finite(finite, changed, variables)
+        loss, weight = (jnp.where(finite, value, 0.0) for value in (loss, weight))
+    return changed, loss, weight, finite
 
 
 def loss_of_frames(recipe: PairRecipe, logits: Array, frames: PairFrames) -> tuple[Array, Array]:

@@ -33,6 +33,7 @@ class PairRecipe:
         loss: `softmax` or `bce`.
         weights: c weights.
         average: decay of the running mean of weights.
+        skip_nonfinite: updates of a member that are not finite change nothing of it.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class PairRecipe:
     loss: str
     weights: tuple[float, ...]
     average: float
+    skip_nonfinite: bool
 
     @classmethod
     def from_config(
@@ -72,6 +74,7 @@ class PairRecipe:
             loss=config.loss.name,
             weights=weights,
             average=config.average,
+            skip_nonfinite=config.training.skip_nonfinite,
         )
 
 

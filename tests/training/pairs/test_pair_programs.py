@@ -95,3 +95,31 @@ def test_an_epochs_line_tells_of_every_action_and_lab():
     assert set(line["val_labs"]) == {"a", "b"}
     assert 0 <= line["val_official_f"] <= 1
     assert np.isfinite(line["val_loss"])
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_an_update_that_is_no_number_is_noted_and_can_be_skipped_by_its_member_alone(skip):
+    """The first video, which one fold trains on, has no scale: its every centimetre is NaN."""
+    config = tiny_config(f"training.skip_nonfinite={str(skip).lower()}")
+    made = building.assemble(config, DATASET)
+    programs, snapshot = building.with_data(made), building.first_snapshot(made)
+    put = made.devices.put
+    scale = np.asarray(made.data.store.scale).copy()
+    scale[0] = np.nan
+    data = made.data.replace(store=made.data.store.replace(scale=put(scale)))
+    state, sums = put((snapshot.train, snapshot.sums))
+    order = programs.shuffle(made.root, state.step)
+    video = np.asarray(data.store.tracks)[np.asarray(data.store.windows)[:, 0], 0]
+    dealt = np.asarray(order)
+    bad = ((video[dealt] == 0) & (dealt >= 0)).any(axis=-1)
+    for _ in range(len(bad)):
+        state, sums = programs.train(state, sums, data, order, None, made.root, put(np.float32(1)))
+    assert int(sums.skipped) == (bad.any(axis=1).sum() if skip else 0)
+    assert int(sums.first_nonfinite) == np.flatnonzero(bad.any(axis=1))[0]
+    finite = np.array(
+        [
+            [np.isfinite(member).all() for member in np.asarray(leaf)]
+            for leaf in jax.tree.leaves(state.params)
+        ]
+    ).all(axis=0)
+    assert finite.tolist() == (np.ones(4, bool) if skip else ~bad.any(axis=0)).tolist()
