@@ -78,8 +78,8 @@ def run_v7(dataset: PairDataset, config: PairConfig) -> tuple[list[Outcome], dic
     """All seeds, trained together."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as path:
-        folder = train(PairTask(config, dataset), config, Path(path) / "run")
-        predictor = last_weights(folder, config, dataset)
+        run = train(PairTask(config, dataset), config, Path(path) / "run")
+        predictor = last_weights(run.folder, config, dataset)
     said = [predict_held_out(predictor, dataset, [seed]) for seed in range(config.members.seeds)]
     trained = time.perf_counter()
     outcomes = [decoded(folds) for folds in said]
@@ -134,14 +134,20 @@ def scores_of(judge: Judge, outcomes: Sequence[Outcome]) -> dict[str, list[Score
     }
 
 
+def scores(judge: Judge, outcomes: Sequence[Outcome], draws: int) -> dict[str, Any]:
+    """Each score, the mean of the seeds, its interval, and each seed's."""
+    line: dict[str, Any] = {}
+    for name, of_seed in scores_of(judge, outcomes).items():
+        videos = judge.drawn(name)
+        once = np.ones((1, len(videos.ids)))
+        line[name] = _rounded(interval(mean_of(of_seed), videos, draws=draws))
+        line[name]["seeds"] = [round(float(score(once)[0]), 4) for score in of_seed]
+    return line
+
+
 def report(judge: Judge, outcomes: Sequence[Outcome], draws: int) -> dict[str, Any]:
     """The figures of a system."""
-    line: dict[str, Any] = {}
-    for name, scores in scores_of(judge, outcomes).items():
-        videos = judge.drawn(name)
-        line[name] = _rounded(interval(mean_of(scores), videos, draws=draws))
-        once = np.ones((1, len(videos.ids)))
-        line[name]["seeds"] = [round(float(score(once)[0]), 4) for score in scores]
+    line = scores(judge, outcomes, draws)
     if all(outcome.tracks for outcome in outcomes):
         rows = [
             {"tuned_f": outcome.tuned_f} | judge.segments(outcome) | judge.probabilities(outcome)

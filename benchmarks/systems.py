@@ -29,7 +29,7 @@ from jaxbeh.tasks.task import Hooks, Task
 from jaxbeh.training.checkpoints import Checkpoints
 from jaxbeh.training.dataset import class_map, scenes
 from jaxbeh.training.devices import Devices
-from jaxbeh.training.loop import fit
+from jaxbeh.training.loop import Run, fit
 from jaxbeh.training.pairs.assemble import recipe_of
 from jaxbeh.training.pairs.dataset import PairDataset
 from jaxbeh.training.pairs.members import Members
@@ -41,8 +41,8 @@ Folds = Sequence[Sequence[TrackProbabilities]]
 """What is said of each fold's tracks."""
 
 
-def train(task: Task, config: Config, path: Path) -> RunFolder:
-    """A whole run, without a word, in a new folder."""
+def train(task: Task, config: Config, path: Path) -> Run:
+    """A whole run, without a word, in a new folder; its programs are left compiled."""
     folder = RunFolder(path)
     folder.start(config, task.slots, task.split(), task.files(), {})
     job = task.assemble(Devices.all())
@@ -51,7 +51,7 @@ def train(task: Task, config: Config, path: Path) -> RunFolder:
     run = job.run(folder, snapshot, Hooks(lambda _: None, None))
     fit(run, snapshot, checkpoints, StopRequest(), EpochProgress(Console(quiet=True), config, 0))
     checkpoints.close()
-    return folder
+    return run
 
 
 def last_weights(folder: RunFolder, config: PairConfig, dataset: PairDataset) -> PairPredictor:
@@ -150,7 +150,7 @@ def scene_outcome(
         if not own:
             continue
         task = SceneTask.prepare(dataset.recordings, config, ReadingReport())
-        folder = train(task, config, path / f"fold-{fold}")
+        folder = train(task, config, path / f"fold-{fold}").folder
         evaluator = SceneEvaluator.load(folder, config, print)
         staged = scenes(own, evaluator.predictor.slots, classes, ReadingReport())
         found = list(evaluator.predictor.predict(staged))
