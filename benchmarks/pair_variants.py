@@ -172,14 +172,15 @@ def main() -> None:
     judge = Judge(dataset, class_map(scene_config("v6", base, dataset, [])))
     variants = {name: VARIANTS[name] for name in arguments.variants}
     variants |= {name: tuple(overrides) for name, *overrides in arguments.add}
+    configs = {}
+    for name, overrides in variants.items():
+        own = vars(arguments) | {"overrides": [*arguments.overrides, *overrides]}
+        configs[name] = pair_config(argparse.Namespace(**own))
+        if (configs[name].data, configs[name].members) != (base.data, base.members):
+            parser.error(f"{name}: a variant cannot change data or members, which all share")
     lines: list[dict[str, Any]] = []
     first: list[Outcome] = []
-    for name, overrides in variants.items():
-        arguments_of = argparse.Namespace(**vars(arguments))
-        arguments_of.overrides = [*arguments.overrides, *overrides]
-        config = pair_config(arguments_of)
-        if (config.data, config.members) != (base.data, base.members):
-            parser.error(f"{name}: a variant cannot change data or members, which all share")
+    for name, config in configs.items():
         line, outcomes = measure(dataset, config, judge, name in arguments.tta, arguments.draws)
         if first:
             line["less_first"] = compare(judge, outcomes, first, arguments.draws)
