@@ -231,7 +231,7 @@ def main() -> None:
         more.append(f"training.epochs={given}")
     small = boosting.Boosting(
         most_frames=max(1000, round(arguments.frames * scale)),
-        trees=max(10, round(arguments.trees * scale)),
+        trees=max(2, round(arguments.trees * scale)),
     )
     judge = Judge(dataset, class_map(scene_config("v6", config, dataset, [])))
     systems: dict[str, Callable[[], tuple[list[Outcome], dict[str, float]]]] = {
