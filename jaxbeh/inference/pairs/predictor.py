@@ -1,9 +1,9 @@
 """Probabilities for the tracks of whole videos: overlapping windows and members, averaged."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -118,7 +118,6 @@ class PairPredictor:
             overlap: windows that hold a place of the grid, but for a track's first and last ones.
         """
         length = self.recipe.length
-        add = self._add_with_mirror if mirror else self._add
         groups = []
         for group in _groups(recordings, tracks):
             videos = sorted({track.video for track in group})
@@ -143,7 +142,7 @@ class PairPredictor:
             for first in range(0, len(windows[0]), _BATCH):
                 index = np.arange(first, first + _BATCH, dtype=np.int32)
                 index = np.where(index < len(windows[0]), index, np.int32(-1))
-                sums = add(variables, held, at, sums, jnp.asarray(index))
+                sums = _add(self.recipe, mirror, variables, held, at, sums, jnp.asarray(index))
             total, count = fetch((sums.total, sums.count))
             mean = np.asarray(total) / np.maximum(np.asarray(count), 1.0)[:, None]
             for track, start, size in zip(moved, place.tolist(), places, strict=True):
@@ -164,14 +163,6 @@ class PairPredictor:
             actions=tuple(self.vocabulary.name(entry) for entry in track.actions),
             values=(1 - share) * values[low] + share * values[high],
         )
-
-    @cached_property
-    def _add(self) -> Callable[..., Sums]:
-        return jax.jit(partial(add_pair_probabilities, self.recipe, False), donate_argnums=3)
-
-    @cached_property
-    def _add_with_mirror(self) -> Callable[..., Sums]:
-        return jax.jit(partial(add_pair_probabilities, self.recipe, True), donate_argnums=3)
 
 
 def add_pair_probabilities(
@@ -210,6 +201,10 @@ def add_pair_probabilities(
         total=sums.total.at[index].add(found, mode="drop"),
         count=sums.count.at[index].add(1.0, mode="drop"),
     )
+
+
+_add = jax.jit(add_pair_probabilities, static_argnums=(0, 1), donate_argnums=5)
+"""Compiled once for a recipe, whichever members predict."""
 
 
 @dataclass(frozen=True)
