@@ -63,11 +63,7 @@ class SceneEvaluator:
         predictor = Predictor.restore(
             Recipe.from_config(config), folder.slots(), restored.leaves, folder.checkpoints
         )
-        try:
-            frequencies = ActionFrequencies.from_json(folder.text("actions.json"))
-        except DataError as error:
-            raise RunError(f"{folder.path / 'actions.json'}: {error}") from None
-        return cls(predictor, class_map(config), frequencies)
+        return cls(predictor, class_map(config), frequencies_of(folder))
 
     def usable(
         self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
@@ -124,6 +120,18 @@ class SceneEvaluator:
 
     def _scenes(self, recordings: Sequence[Recording]) -> tuple[Scene, ...]:
         return scenes(recordings, self.predictor.slots, self.classes, ReadingReport())
+
+
+def frequencies_of(folder: RunFolder) -> ActionFrequencies:
+    """What a run's training videos showed, by lab.
+
+    Raises:
+        RunError: the run's file of it is damaged.
+    """
+    try:
+        return ActionFrequencies.from_json(folder.text("actions.json"))
+    except DataError as error:
+        raise RunError(f"{folder.path / 'actions.json'}: {error}") from None
 
 
 def _frame_table(classes: ClassMap, scores: FrameScores) -> Table:

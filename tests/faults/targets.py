@@ -128,7 +128,8 @@ def _run(folder):
 
 def _read_run(folder):
     from jaxbeh.data.store import Scene
-    from jaxbeh.evaluate import _frequencies, _to_score
+    from jaxbeh.evaluate import _to_score
+    from jaxbeh.tasks.scene_evaluation import frequencies_of
     from jaxbeh.train import _print_changed_versions
     from jaxbeh.training.run_folder import RunFolder
 
@@ -138,9 +139,9 @@ def _read_run(folder):
     record = run.record()
     run.require_same(config, record, run.split())
     _print_changed_versions(record)
-    _frequencies(run)
+    frequencies_of(run)
     assert Scene
-    _to_score(run, ())
+    _to_score([run], ())
     compare([run.path, run.path])
     run.cut_metrics(1)
 

@@ -32,6 +32,7 @@ from tests.data.mabe_folder import Video, rows, tracking_path, walk, write_folde
 from tests.recordings import recording, wander
 
 SETTINGS = DataSettings()
+ACTIONS = {"actions.json": "{}"}
 
 # Names
 
@@ -102,7 +103,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
     root = write_folder(tmp_path / "mice", [Video(video_id="1"), Video(video_id="2")])
     slots = SlotTable.build(["nose"], {})
     run = RunFolder(tmp_path / "run")
-    run.start(load_config("debug"), slots, {"train": [], "validation": []}, "{}", {})
+    run.start(load_config("debug"), slots, {"train": [], "validation": []}, ACTIONS, {})
     recordings = [recording(wander(30, seed=n), video_id=str(n)) for n in (1, 2)]
 
     def replaced(path):
@@ -160,7 +161,7 @@ SPLIT = {"train": ["1"], "validation": ["2"]}
 
 def started(path):
     run = RunFolder(path)
-    run.start(load_config("debug"), SlotTable.build(["nose"], {}), SPLIT, "{}", RECORD)
+    run.start(load_config("debug"), SlotTable.build(["nose"], {}), SPLIT, ACTIONS, RECORD)
     return run
 
 
