@@ -6,6 +6,7 @@ import resource
 import shutil
 import signal
 import socket
+import time
 
 import pytest
 
@@ -62,7 +63,9 @@ def test_a_second_signal_stops_at_once(runs, tmp_path):
 def test_a_signal_before_anything_is_to_be_saved_leaves_nothing(runs, tmp_path):
     run = tmp_path / "deep" / "run"
     process = runs.start(run, *LONG)
-    assert wait_until(lambda: (run / "lock").exists(), process)
+    lock = run / "lock"
+    assert wait_until(lambda: lock.exists() and lock.read_bytes() != b"", process)
+    time.sleep(0.2)  # a signal while the lock is taken may leave it, to be taken over
     os.kill(process, signal.SIGTERM)
     ended, said = runs.end()
     assert ended == 143, said
