@@ -76,3 +76,42 @@ def wander(
         + draw.normal(0, 3, (1, mice, keypoints, 2))
         + draw.normal(0, 0.1, (frames, mice, keypoints, 2))
     )
+
+
+def motionless(
+    frames: int = 10,
+    video: str = "v",
+    lab: str = "lab",
+    fps: float = 30.0,
+    whitelist: frozenset[Triple] | None = frozenset(),
+    events: Sequence[tuple[str, int, int]] | None = None,
+    mice: Sequence[int] = (1, 2),
+    first_frame: int = 0,
+) -> Recording:
+    """A recording of one point that rests; its events are (triple, start, stop), or nobody's."""
+    points = Tracking(
+        xy=np.zeros((frames, len(mice), 1, 2), np.int16),
+        origin=np.zeros(2),
+        step=1.0,
+        first_frame=first_frame,
+        mice=tuple(mice),
+        keypoints=("nose",),
+        content_hash="",
+    )
+    found = None
+    if events is not None:
+        found = Events(
+            triples=tuple(Triple.parse(text) for text, _, _ in events),
+            start=np.array([start for _, start, _ in events], np.int64),
+            stop=np.array([stop for _, _, stop in events], np.int64),
+        )
+    return Recording(
+        video_id=video,
+        lab_id=lab,
+        tracking=points,
+        fps=fps,
+        pixels_per_cm=1.0,
+        centre=np.zeros(2),
+        whitelist=whitelist,
+        events=found,
+    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jaxbeh.data.recording import MISSING, Recording
 from jaxbeh.data.store import pack, starts_of, window_starts
-from jaxbeh.data.tracks import ActionVocabulary, Track, action_bits
+from jaxbeh.data.tracks import ActionVocabulary, Track
 from jaxbeh.errors import DataError
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS, SlotTable
 
@@ -111,7 +111,7 @@ def build_pair_store(
     vocabulary: ActionVocabulary,
     labs: Sequence[str],
     windows: tuple[NDArray[np.int32], NDArray[np.float32]],
-    labelled: bool = True,
+    bits: Sequence[NDArray[np.uint32]] | None,
 ) -> PairStore:
     """Pack on the host (numpy leaves).
 
@@ -122,7 +122,7 @@ def build_pair_store(
         vocabulary: the c actions.
         labs: those trained on; another one is `NO_LAB`.
         windows: as `pair_windows` makes them.
-        labelled: whether the store is to hold what was annotated.
+        bits: what was annotated in each track (`action_bits`); `None` for a store without labels.
 
     Raises:
         DataError: a video has no known keypoint, or points or labels outgrow 32-bit indices.
@@ -134,9 +134,8 @@ def build_pair_store(
         known[row, list(track.actions)] = True
         lab = number.get(recordings[track.video].lab_id, NO_LAB)
         table[row] = (track.video, track.agent - 1, track.other - 1, lab)
-    bits = [np.zeros((0, -(-len(vocabulary) // 32)), np.uint32) for _ in tracks]
-    if labelled:
-        bits = [action_bits(recordings[track.video], track, vocabulary) for track in tracks]
+    if bits is None:
+        bits = [np.zeros((0, -(-len(vocabulary) // 32)), np.uint32)] * len(tracks)
     lengths = np.array([len(words) for words in bits], np.int64)
     if lengths.sum() >= 2**31:
         raise DataError(f"{lengths.sum():,} frames of tracks are too many; train on fewer videos")

@@ -134,6 +134,11 @@ def action_bits(
     return bits
 
 
+def seen_frames(bits: NDArray[np.uint32], entry: int) -> NDArray[np.bool_]:
+    """Bool `[t]`, the frames of one entry, from the `[t, w]` of `action_bits`."""
+    return (bits[:, entry // 32] >> np.uint32(entry % 32) & np.uint32(1)).astype(np.bool_)
+
+
 def entry_frames(
     tracks: Sequence[Track], bits: Sequence[NDArray[np.uint32]], entries: int
 ) -> NDArray[np.int64]:
@@ -141,6 +146,5 @@ def entry_frames(
     counts = np.zeros((entries, 2), np.int64)
     for track, words in zip(tracks, bits, strict=True):
         for entry in track.actions:
-            seen = words[:, entry // 32] >> np.uint32(entry % 32) & np.uint32(1)
-            counts[entry] += (int(seen.sum()), len(words))
+            counts[entry] += (int(seen_frames(words, entry).sum()), len(words))
     return counts

@@ -1,10 +1,10 @@
 """Probabilities for whole videos: overlapping windows, averaged."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,8 @@ from jaxbeh.training.programs import init_state, predict_logits
 from jaxbeh.training.recipe import Recipe
 from jaxbeh.training.state import TrainState
 from jaxbeh.vocabulary import SlotTable
+
+T = TypeVar("T")
 
 _FRAMES_AT_ONCE = 2**20
 """Videos are predicted in groups of at most this many frames, longer ones each by itself."""
@@ -76,7 +78,7 @@ class Predictor:
         length = self.recipe.length
         groups = [
             (group, window_table([_frames(scene) for scene in group], length, max(1, length // 2)))
-            for group in _groups(scenes)
+            for group in in_groups(scenes, _frames, _FRAMES_AT_ONCE)
         ]
         room = Room.of(groups).rounded()
         rows = min(_BATCH, room.windows)
@@ -140,15 +142,16 @@ def _frames(scene: Scene) -> int:
     return scene.recording.tracking.frames
 
 
-def _groups(scenes: Sequence[Scene]) -> Iterator[list[Scene]]:
-    group: list[Scene] = []
+def in_groups(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """Items in order, in groups whose sizes add up to `most` at most; larger ones by themselves."""
+    group: list[T] = []
     held = 0
-    for scene in scenes:
-        frames = _frames(scene)
-        if group and held + frames > _FRAMES_AT_ONCE:
+    for item in items:
+        own = size(item)
+        if group and held + own > most:
             yield group
             group, held = [], 0
-        group.append(scene)
-        held += frames
+        group.append(item)
+        held += own
     if group:
         yield group

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.errors import DataError, RunError
 from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.pairs.averaging import average
 from jaxbeh.inference.pairs.counts import score_bouts
@@ -51,10 +50,7 @@ class PairEvaluator:
         first = folders[0][0]
         runs = tuple(load(folder, config, tell) for folder, config in folders)
         if first.has(DECODING):
-            try:
-                decoding = Decoding.from_json(first.text(DECODING))
-            except DataError as error:
-                raise RunError(f"{first.path / DECODING}: {error}") from None
+            decoding = first.parsed(DECODING, Decoding.from_json)
         else:
             tell(
                 f"{first.path} is not finished: thresholds are not tuned yet, and 0.5 is taken for "

@@ -9,7 +9,6 @@ from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import UNKNOWN
 from jaxbeh.data.store import Scene
-from jaxbeh.errors import DataError, RunError
 from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.predictor import Predictor
 from jaxbeh.inference.scene_bouts import ActionFrequencies, predict_scenes
@@ -19,7 +18,7 @@ from jaxbeh.metrics.mabe import score
 from jaxbeh.settings import SceneConfig
 from jaxbeh.tasks.evaluation import Scored
 from jaxbeh.tasks.task import Table
-from jaxbeh.training.checkpoints import Checkpoints
+from jaxbeh.training.checkpoints import best_of
 from jaxbeh.training.dataset import (
     class_map,
     scenes,
@@ -55,15 +54,12 @@ class SceneEvaluator:
             RunError: it has none, or a file of it is damaged.
             CheckpointError: the checkpoint does not fit the settings.
         """
-        restored = None
-        if folder.checkpoints.is_dir():
-            restored = Checkpoints(folder.checkpoints, tell, read_only=True).best()
-        if restored is None:
-            raise RunError(f"{folder.path}: has no checkpoint yet; train it for an epoch at least")
+        leaves = best_of(folder, tell).leaves
         predictor = Predictor.restore(
-            Recipe.from_config(config), folder.slots(), restored.leaves, folder.checkpoints
+            Recipe.from_config(config), folder.slots(), leaves, folder.checkpoints
         )
-        return cls(predictor, class_map(config), frequencies_of(folder))
+        frequencies = folder.parsed("actions.json", ActionFrequencies.from_json)
+        return cls(predictor, class_map(config), frequencies)
 
     def usable(
         self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
@@ -120,18 +116,6 @@ class SceneEvaluator:
 
     def _scenes(self, recordings: Sequence[Recording]) -> tuple[Scene, ...]:
         return scenes(recordings, self.predictor.slots, self.classes, ReadingReport())
-
-
-def frequencies_of(folder: RunFolder) -> ActionFrequencies:
-    """What a run's training videos showed, by lab.
-
-    Raises:
-        RunError: the run's file of it is damaged.
-    """
-    try:
-        return ActionFrequencies.from_json(folder.text("actions.json"))
-    except DataError as error:
-        raise RunError(f"{folder.path / 'actions.json'}: {error}") from None
 
 
 def _frame_table(classes: ClassMap, scores: FrameScores) -> Table:

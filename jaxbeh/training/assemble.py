@@ -159,7 +159,7 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_programs(recipe, rule, turn, judged, devices, layout.rotates)
-    root = jax.random.wrap_key_data(devices.put(jax.random.key_data(jax.random.key(settings.seed))))
+    root = devices.key(settings.seed)
     arguments = (
         devices.shapes(jax.eval_shape(programs.init, root)),
         devices.shapes(EpochSums.zero()),
@@ -171,12 +171,6 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
     )
     held = layout.train.room.nbytes(layout.train.store, 1 if layout.whole else devices.count)
     programs, step = compile_ahead(programs, arguments, held)
-    host = jax.local_devices(backend="cpu")[0]
-
-    def rate(step: int) -> float:
-        with jax.default_device(host), jax.transfer_guard("allow"):
-            return float(course.rate(np.int32(step)))
-
     return Assembled(
         programs=programs,
         plan=plan,
@@ -188,7 +182,7 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
         budget=Budget(layout.nbytes, step, devices.memory),
         validation_plan=judged,
         root=root,
-        rate=rate,
+        rate=schedule.on_host(course),
         cool=course.cool,
         recipe=recipe,
         devices=devices,

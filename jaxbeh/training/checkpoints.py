@@ -26,7 +26,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 
-from jaxbeh.errors import CheckpointError
+from jaxbeh.errors import CheckpointError, RunError
+from jaxbeh.training.run_folder import RunFolder
 
 T = TypeVar("T")
 Leaves = dict[str, NDArray[Any]]
@@ -299,3 +300,17 @@ class Checkpoints:
             f"were; make room, mend the permissions or put the folder back, and give the same "
             f"command again"
         )
+
+
+def best_of(run: RunFolder, tell: Callable[[str], None]) -> Restored:
+    """The best intact checkpoint of a run, to predict from; nothing is changed in its folder.
+
+    Raises:
+        RunError: there is none.
+    """
+    restored = None
+    if run.checkpoints.is_dir():
+        restored = Checkpoints(run.checkpoints, tell, read_only=True).best()
+    if restored is None:
+        raise RunError(f"{run.path}: has no checkpoint yet; train it for an epoch at least")
+    return restored

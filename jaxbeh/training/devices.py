@@ -68,6 +68,12 @@ class Devices:
         """Copy a pytree, the same in every process, to every device."""
         return self._to(tree, self.everywhere)
 
+    def key(self, seed: int) -> jax.Array:
+        """The key of a seed, on every device."""
+        words = self.put(jax.random.key_data(jax.random.key(seed)))
+        key: jax.Array = jax.random.wrap_key_data(words)
+        return key
+
     def require_shared(self, plan: EpochPlan) -> None:
         """Refuse batches that the devices cannot share evenly.
 

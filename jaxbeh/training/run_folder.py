@@ -3,16 +3,19 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxbeh.config import load_config, to_yaml
 from jaxbeh.errors import DataError, RunError
 from jaxbeh.regular import read_text, require_regular
 from jaxbeh.settings import Config
 from jaxbeh.vocabulary import SlotTable
+
+T = TypeVar("T")
 
 _RECORD: dict[str, type] = {
     "data": str,
@@ -168,10 +171,8 @@ class RunFolder:
 
     def slots(self) -> SlotTable:
         """The keypoint slots that prediction must use."""
-        try:
+        with self._named("slots.json"):
             return SlotTable.from_json(self._read_json("slots.json"))
-        except DataError as error:
-            raise RunError(f"{self.path / 'slots.json'}: {error}") from None
 
     def split(self) -> dict[str, list[str]]:
         """Video ids of `train` and `validation`."""
@@ -194,6 +195,23 @@ class RunFolder:
             return read_text(self.path / name)
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / name}: cannot be read ({error}); restore it") from None
+
+    def parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        """What one of the run's further files holds, as `parse` makes it of its text.
+
+        Raises:
+            RunError: it cannot be read, or `parse` refuses it as a `DataError`.
+        """
+        with self._named(name):
+            return parse(self.text(name))
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        """Errors in what a file holds, with its name."""
+        try:
+            yield
+        except DataError as error:
+            raise RunError(f"{self.path / name}: {error}") from None
 
     def add_text(self, name: str, text: str) -> None:
         """Write one of the run's further files, whole or not at all."""

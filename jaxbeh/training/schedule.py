@@ -30,6 +30,17 @@ class Schedule:
     cool: Callable[[LoopState], LoopState]
 
 
+def on_host(course: Schedule) -> Callable[[int], float]:
+    """Step → rate, computed beside the devices at any time."""
+    host = jax.local_devices(backend="cpu")[0]
+
+    def rate(step: int) -> float:
+        with jax.default_device(host), jax.transfer_guard("allow"):
+            return float(course.rate(np.int32(step)))
+
+    return rate
+
+
 def build(
     optimizer: OptimizerSettings, settings: ScheduleSettings, steps_per_epoch: int, epochs: int
 ) -> Schedule:

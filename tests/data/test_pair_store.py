@@ -13,7 +13,7 @@ from jaxbeh.data.pair_store import (
     grid_frames,
     pair_windows,
 )
-from jaxbeh.data.tracks import ActionVocabulary, tracks_of
+from jaxbeh.data.tracks import ActionVocabulary, action_bits, tracks_of
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, SlotTable
 
 WHITELIST = ("mouse1,mouse2,sniff", "mouse2,self,rear")
@@ -29,7 +29,8 @@ def made_of(videos, length, stride, labs=("lab",)):
     ]
     windows = pair_windows(videos, tracks, length, stride)
     slots = SlotTable.build(SEVEN, {})
-    store = build_pair_store(videos, tracks, slots, vocabulary, labs, windows)
+    bits = [action_bits(videos[track.video], track, vocabulary) for track in tracks]
+    store = build_pair_store(videos, tracks, slots, vocabulary, labs, windows, bits)
     return tracks, jax.device_put(store)
 
 

@@ -129,7 +129,7 @@ def _run(folder):
 def _read_run(folder):
     from jaxbeh.data.store import Scene
     from jaxbeh.evaluate import _to_score
-    from jaxbeh.tasks.scene_evaluation import frequencies_of
+    from jaxbeh.inference.scene_bouts import ActionFrequencies
     from jaxbeh.train import _print_changed_versions
     from jaxbeh.training.run_folder import RunFolder
 
@@ -139,7 +139,7 @@ def _read_run(folder):
     record = run.record()
     run.require_same(config, record, run.split())
     _print_changed_versions(record)
-    frequencies_of(run)
+    run.parsed("actions.json", ActionFrequencies.from_json)
     assert Scene
     _to_score([run], ())
     compare([run.path, run.path])

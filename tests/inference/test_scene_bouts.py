@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.errors import DataError
 from jaxbeh.inference.scene_bouts import (
     ActionFrequencies,
@@ -17,6 +17,7 @@ from jaxbeh.inference.scene_bouts import (
 from jaxbeh.inference.submission import check_submission, solution_table, submission_table
 from jaxbeh.metrics.mabe import score
 from jaxbeh.vocabulary import ClassMap, Triple
+from tests.recordings import motionless
 
 CLASSES = ClassMap.build(
     [
@@ -37,34 +38,7 @@ ALL = triples(
 )
 
 
-def recording(
-    frames=10, video="v", lab="lab", whitelist=ALL, events=None, mice=(1, 2), first_frame=0
-):
-    tracking = Tracking(
-        xy=np.zeros((frames, len(mice), 1, 2), np.int16),
-        origin=np.zeros(2),
-        step=1.0,
-        first_frame=first_frame,
-        mice=mice,
-        keypoints=("nose",),
-        content_hash="",
-    )
-    if events is not None:
-        events = Events(
-            triples=tuple(Triple.parse(text) for text, _, _ in events),
-            start=np.array([start for _, start, _ in events], np.int64),
-            stop=np.array([stop for _, _, stop in events], np.int64),
-        )
-    return Recording(
-        video_id=video,
-        lab_id=lab,
-        tracking=tracking,
-        fps=30.0,
-        pixels_per_cm=1.0,
-        centre=np.zeros(2),
-        whitelist=whitelist,
-        events=events,
-    )
+recording = partial(motionless, whitelist=ALL)
 
 
 def frequencies(**labs):

@@ -26,7 +26,7 @@ from jaxbeh.data.pair_store import (
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.tracks import ActionVocabulary, Track
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
-from jaxbeh.inference.predictor import Sums
+from jaxbeh.inference.predictor import Sums, in_groups
 from jaxbeh.training.checkpoints import Leaves, fill
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.pairs.loss import probabilities
@@ -119,7 +119,11 @@ class PairPredictor:
         """
         length = self.recipe.length
         groups = []
-        for group in _groups(recordings, tracks):
+
+        def places_of(track: Track) -> int:
+            return grid_frames(recordings[track.video])
+
+        for group in in_groups(tracks, places_of, _PLACES_AT_ONCE):
             videos = sorted({track.video for track in group})
             own = [recordings[video] for video in videos]
             moved = [track._replace(video=videos.index(track.video)) for track in group]
@@ -128,7 +132,7 @@ class PairPredictor:
         variables = jax.device_put(self.variables)
         for own, moved, windows in groups:
             store = build_pair_store(
-                own, moved, self.slots, self.vocabulary, self.labs, windows, labelled=False
+                own, moved, self.slots, self.vocabulary, self.labs, windows, bits=None
             )
             places = [grid_frames(own[track.video]) for track in moved]
             place = np.concatenate([[0], np.cumsum(places)])[:-1]
@@ -248,17 +252,3 @@ class Room:
 
 def _lengthened(values: NDArray[Any], size: int) -> NDArray[Any]:
     return np.pad(values, [(0, size - len(values))] + [(0, 0)] * (values.ndim - 1))
-
-
-def _groups(recordings: Sequence[Recording], tracks: Sequence[Track]) -> Iterator[list[Track]]:
-    group: list[Track] = []
-    held = 0
-    for track in tracks:
-        places = grid_frames(recordings[track.video])
-        if group and held + places > _PLACES_AT_ONCE:
-            yield group
-            group, held = [], 0
-        group.append(track)
-        held += places
-    if group:
-        yield group

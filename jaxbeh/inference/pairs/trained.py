@@ -2,24 +2,18 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
-
-import numpy as np
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.tracks import Track, tracks_of
-from jaxbeh.errors import DataError, RunError
 from jaxbeh.inference.pairs.predictor import PairPredictor
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.pair_settings import PairConfig
-from jaxbeh.training.checkpoints import Checkpoints
+from jaxbeh.training.checkpoints import best_of
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.recipe import PairRecipe
 from jaxbeh.training.run_folder import RunFolder
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,21 +74,16 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         RunError: it has none, or a file of it is damaged.
         CheckpointError: the checkpoint does not fit the settings.
     """
-    restored = None
-    if folder.checkpoints.is_dir():
-        restored = Checkpoints(folder.checkpoints, tell, read_only=True).best()
-    if restored is None:
-        raise RunError(f"{folder.path}: has no checkpoint yet; train it for an epoch at least")
-    known = _read(folder, "known.json", Known.from_json)
-    frequencies = _read(folder, "actions.json", ActionFrequencies.from_json)
+    leaves = best_of(folder, tell).leaves
+    known = folder.parsed("known.json", Known.from_json)
+    frequencies = folder.parsed("actions.json", ActionFrequencies.from_json)
     slots = folder.slots()
-    even = np.ones(len(known.vocabulary)).tolist()  # weights of actions only matter in training
     recipe = PairRecipe.from_config(
         config,
         slots,
         (len(known.vocabulary.alone), len(known.vocabulary.pair)),
         len(known.labs),
-        tuple(even),
+        (1.0,) * len(known.vocabulary),  # weights only matter in training
     )
     predictor = PairPredictor.restore(
         recipe,
@@ -102,14 +91,7 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         known.vocabulary,
         known.labs,
         Members.all(known.folds, known.seeds),
-        restored.leaves,
+        leaves,
         folder.checkpoints,
     )
     return Trained(predictor, known, frequencies)
-
-
-def _read(folder: RunFolder, name: str, parse: Callable[[str], T]) -> T:
-    try:
-        return parse(folder.text(name))
-    except DataError as error:
-        raise RunError(f"{folder.path / name}: {error}") from None

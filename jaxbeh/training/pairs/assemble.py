@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jaxbeh.data.pair_store import build_pair_store, grid_frames, pair_windows
 from jaxbeh.data.store import starts_of
-from jaxbeh.data.tracks import ActionVocabulary, action_bits
+from jaxbeh.data.tracks import ActionVocabulary
 from jaxbeh.errors import RunError
 from jaxbeh.pair_settings import PairConfig
 from jaxbeh.training import optimiser, schedule
@@ -32,7 +32,7 @@ from jaxbeh.training.pairs.programs import (
 )
 from jaxbeh.training.pairs.recipe import PairRecipe
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import Programs, compile_ahead
+from jaxbeh.training.programs import LEAST_WEIGHT, Programs, compile_ahead
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
 
@@ -104,7 +104,9 @@ def assemble(
     training = pair_windows(own, tracks, window.length, window.train_stride)
     tiles = pair_windows(own, tracks, window.length, window.length)
     both = (np.concatenate([training[0], tiles[0]]), np.concatenate([training[1], tiles[1]]))
-    store = build_pair_store(own, tracks, dataset.slots, dataset.vocabulary, dataset.labs, both)
+    store = build_pair_store(
+        own, tracks, dataset.slots, dataset.vocabulary, dataset.labs, both, dataset.bits
+    )
     fold = dataset.track_fold
     seen = fold[training[0][:, 0]] != np.arange(dataset.folds, dtype=np.int32)[:, None]
     if not seen.any(axis=1).all():
@@ -128,7 +130,7 @@ def assemble(
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_pair_programs(recipe, rule, plan, members, int(places.sum()), devices)
-    root = jax.random.wrap_key_data(devices.put(jax.random.key_data(jax.random.key(settings.seed))))
+    root = devices.key(settings.seed)
     arguments = (
         devices.shapes(jax.eval_shape(programs.init, root)),
         devices.shapes(EpochSums.zero()),
@@ -141,18 +143,12 @@ def assemble(
     programs, step = compile_ahead(programs, arguments, nbytes)
     budget = Budget(nbytes, step, devices.memory)
     require_room(devices, budget)
-    host = jax.local_devices(backend="cpu")[0]
-
-    def rate(step: int) -> float:
-        with jax.default_device(host), jax.transfer_guard("allow"):
-            return float(course.rate(np.int32(step)))
-
     return PairsAssembled(
         programs=programs,
         plan=plan,
         data=devices.put(data),
         root=root,
-        rate=rate,
+        rate=schedule.on_host(course),
         cool=course.cool,
         recipe=recipe,
         members=members,
@@ -188,9 +184,7 @@ def validation_of(assembled: PairsAssembled, dataset: PairDataset, score: str) -
     tracks, own = dataset.tracks, dataset.recordings
     places = np.array([grid_frames(own[track.video]) for track in tracks], np.int64)
     start = starts_of(places)
-    bits = [action_bits(own[track.video], track, dataset.vocabulary) for track in tracks]
-    held_out = np.isin(dataset.track_fold, assembled.members.fold)
-    judged = np.flatnonzero(held_out)
+    judged = np.flatnonzero(np.isin(dataset.track_fold, assembled.members.fold))
 
     def launch(state: TrainState) -> Judged:
         found: Judged = assembled.programs.validate(state, assembled.data, None)
@@ -201,13 +195,13 @@ def validation_of(assembled: PairsAssembled, dataset: PairDataset, score: str) -
             lab_scores(
                 own,
                 [tracks[index] for index in judged],
-                [bits[index] for index in judged],
+                [dataset.bits[index] for index in judged],
                 [row[start[index] : start[index] + places[index]] for index in judged],
             )
             for row in np.asarray(found.decisions)
         ]
         return {
-            "val_loss": float(found.loss) / max(float(found.weight), 1e-30),
+            "val_loss": float(found.loss) / max(float(found.weight), LEAST_WEIGHT),
             score: float(np.mean([mean_of_labs(scores) for scores in by_seed])),
             "val_f1": _by_action(by_seed, dataset.vocabulary),
             "val_labs": _by_lab(by_seed),

@@ -1,6 +1,5 @@
 """From labelled recordings to tracks, their vocabulary, and the fold that each is held out in."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ class PairDataset:
         vocabulary: every action that was looked for.
         labs: in sorted order.
         slots: the run's keypoint slots.
+        bits: what was annotated in each track, uint32 `[t, w]` (`action_bits`).
         entry_frames: int64 `[c, 2]`, frames of each action seen and looked for.
     """
 
@@ -42,6 +42,7 @@ class PairDataset:
     vocabulary: ActionVocabulary
     labs: tuple[str, ...]
     slots: SlotTable
+    bits: tuple[NDArray[np.uint32], ...]
     entry_frames: NDArray[np.int64]
 
     @property
@@ -121,6 +122,7 @@ def build_pair_dataset(
         vocabulary=vocabulary,
         labs=tuple(sorted({item.lab_id for item in kept})),
         slots=slots,
+        bits=tuple(bits),
         entry_frames=entry_frames(tracks, bits, len(vocabulary)),
     )
 
@@ -169,7 +171,7 @@ def _folds(
                 f"{members.folds}; give --folds 1 to use the file, or null to draw folds"
             )
         return members.folds, fold_of_video(recordings, members.folds, config.training.seed, report)
-    counts = Counter(triple.action for item in recordings for triple in item.whitelist or ())
-    every = ClassMap.build([("none", ()), *((action, (action,)) for action in sorted(counts))])
+    actions = sorted({triple.action for item in recordings for triple in item.whitelist or ()})
+    every = ClassMap.build([("none", ()), *((action, (action,)) for action in actions)])
     _, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
     return 1, [0 if item.video_id in set(held_out) else TRAINED_ALWAYS for item in recordings]

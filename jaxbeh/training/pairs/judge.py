@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from jaxbeh.data.pair_store import GRID_HZ, grid_frames
 from jaxbeh.data.recording import Recording
-from jaxbeh.data.tracks import Track
+from jaxbeh.data.tracks import Track, seen_frames
 
 
 def on_grid(recording: Recording) -> NDArray[np.int64]:
@@ -46,7 +46,7 @@ def lab_scores(
             continue
         there = found[on_grid(recording)]
         for entry in track.actions:
-            truth = (words[:, entry // 32] >> np.uint32(entry % 32) & np.uint32(1)).astype(bool)
+            truth = seen_frames(words, entry)
             predicted = there == entry
             hit = int((truth & predicted).sum())
             counts[recording.lab_id][entry] += (hit, int(truth.sum()), int(predicted.sum()))

@@ -1,12 +1,14 @@
 """Tracks made in memory: recordings without points, probabilities drawn or given."""
 
+from functools import partial
+
 import numpy as np
 from hypothesis import strategies as st
 
-from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.inference.pairs.decoding import Decoding, Thresholds
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.vocabulary import Triple
+from tests.recordings import motionless
 
 PAIR = ("attack", "mount", "sniff")
 ALONE = ("groom", "rear", "sniff")  # sniff is both
@@ -24,35 +26,8 @@ ALL = frozenset(
 )
 
 
-def recording(
-    frames=10, video="v", lab="lab", fps=10.0, whitelist=ALL, events=(), first_frame=0, mice=(1, 2)
-):
-    """A recording whose events are (text, start, stop), or nobody's if `None`."""
-    tracking = Tracking(
-        xy=np.zeros((frames, len(mice), 1, 2), np.int16),
-        origin=np.zeros(2),
-        step=1.0,
-        first_frame=first_frame,
-        mice=mice,
-        keypoints=("nose",),
-        content_hash="",
-    )
-    if events is not None:
-        events = Events(
-            triples=tuple(Triple.parse(text) for text, _, _ in events),
-            start=np.array([start for _, start, _ in events], np.int64),
-            stop=np.array([stop for _, _, stop in events], np.int64),
-        )
-    return Recording(
-        video_id=video,
-        lab_id=lab,
-        tracking=tracking,
-        fps=fps,
-        pixels_per_cm=1.0,
-        centre=np.zeros(2),
-        whitelist=whitelist,
-        events=events,
-    )
+recording = partial(motionless, fps=10.0, whitelist=ALL, events=())
+"""A recording whose events are (text, start, stop), or nobody's if `None`."""
 
 
 def track(of=None, agent="mouse1", target="mouse2", **rows):
