@@ -68,12 +68,12 @@ def milliseconds_a_step(run: Run, seconds: float) -> float:
     """Median over calls of the training program, from fresh weights."""
     programs, put = run.programs, run.devices.put
     state, sums = programs.init(run.root), put(EpochSums.zero())
-    order = programs.shuffle(run.root, state.step)
+    store, order = run.batches.at(0)
     rate = put(LoopState.start().rate_scale)
     times: list[float] = []
     while len(times) < 4 or sum(times) < seconds:
         began = time.perf_counter()
-        state, sums = programs.train(state, sums, run.store, order, None, run.root, rate)
+        state, sums = programs.train(state, sums, store, order, None, run.root, rate)
         jax.block_until_ready(sums)
         times.append(time.perf_counter() - began)
     # The first call may have to compile for arrays that lie otherwise.
