@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from jaxbeh.data.shards import Room
 from jaxbeh.data.store import FrameStore, Scene, build_store, gather, window_table
 from jaxbeh.features.normaliser import Normaliser
-from jaxbeh.training.checkpoints import Leaves, fill
+from jaxbeh.training.checkpoints import fill
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.loss import log_probabilities
 from jaxbeh.training.programs import init_state, predict_logits
 from jaxbeh.training.recipe import Recipe

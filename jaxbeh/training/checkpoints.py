@@ -2,8 +2,8 @@
 
 What the class adds to Orbax, and why:
 
-- Orbax stores no checksum of the content and restores a file with a flipped bit without a word: a
-  sha256 over all leaves is stored beside them and compared on restore.
+- No checksum of the content is stored, and a file with a flipped bit is restored without a word: a
+  sha256 over all leaves is stored with them and compared on restore.
 - A kill while an old step is cleaned up leaves it listed and unrestorable, unless it is renamed
   first (`todelete_subdir`); that folder is never emptied by Orbax, so we empty it.
 - Orbax forgets the scores when it opens a folder, and keeps every step without one for good: we
@@ -15,6 +15,7 @@ What the class adds to Orbax, and why:
 
 import hashlib
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,17 @@ import orbax.checkpoint as ocp
 from numpy.typing import NDArray
 
 from jaxbeh.errors import CheckpointError, RunError
+from jaxbeh.training.leaves_file import (
+    UNREADABLE,
+    UNWRITABLE,
+    Leaves,
+    LeavesHandler,
+    LeavesRestore,
+    LeavesSave,
+)
 from jaxbeh.training.run_folder import RunFolder
 
 T = TypeVar("T")
-Leaves = dict[str, NDArray[Any]]
-
 _DELETED = "deleted"
 _LATEST = 2
 """Kept beside the best: the latest, and the one before it should the latest be damaged."""
@@ -105,13 +112,14 @@ class _Keep:
     def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
-        kept = {*sorted(steps)[-_LATEST:], *_best_first(steps, self.scores)[:1]}
+        known = [step for step in steps if step in self.scores]
+        kept = {*sorted(steps)[-_LATEST:], *_best_first(known, self.scores)[:1]}
         return [step in kept for step in steps]
 
 
 def _best_first(steps: Iterable[int], scores: Mapping[int, float]) -> list[int]:
-    """By score, the earliest of equals first; a step of unknown score comes with the last."""
-    return sorted(steps, key=lambda step: (-scores.get(step, NOT_VALIDATED), step))
+    """By score, the earliest of equals first; before all, a step whose score cannot be read."""
+    return sorted(steps, key=lambda step: (-scores.get(step, math.inf), step))
 
 
 class Checkpoints:
@@ -129,11 +137,14 @@ class Checkpoints:
         self._tell = tell
         self._read_only = read_only
         self._scores: dict[int, float] = {}
+        self._passed_over: set[int] = set()
         self._empty_deleted()
         self._remove_unfinished()
         self._manager = self._open()
         for step in self._manager.all_steps():
-            self._scores[step] = self._score(step)
+            score = self._score(step)
+            if score is not None:
+                self._scores[step] = score
 
     def save(self, step: int, leaves: Leaves, score: float) -> None:
         """Start writing a checkpoint and return; the one before it is waited for first.
@@ -151,14 +162,11 @@ class Checkpoints:
             raise self._unwritten(FileNotFoundError("the folder was removed or moved"))
         if step in self._manager.all_steps():
             return
-        record = {"sha256": content_hash(leaves), "score": score}
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(leaves), record=ocp.args.JsonSave(record)
-        )
+        record = {"sha256": content_hash(leaves), "score": repr(float(score))}
         try:
             self._scores[step] = score
-            self._manager.save(step, args=arguments)
-        except (OSError, ValueError) as error:
+            self._manager.save(step, args=LeavesSave(leaves, record))
+        except UNWRITABLE as error:
             raise self._unwritten(error) from error
 
     def wait(self) -> None:
@@ -169,7 +177,7 @@ class Checkpoints:
         """
         try:
             self._manager.wait_until_finished()
-        except (OSError, ValueError) as error:
+        except UNWRITABLE as error:
             raise self._unwritten(error) from error
         self._empty_deleted()
 
@@ -230,16 +238,9 @@ class Checkpoints:
 
     def _restore(self, step: int) -> Restored | None:
         try:
-            items = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(), record=ocp.args.JsonRestore()
-                ),
-            )
-            leaves = {path: np.asarray(leaf) for path, leaf in items.state.items()}
-            expected, score = items.record["sha256"], float(items.record["score"])
-        # What Orbax and TensorStore raise for missing, truncated or foreign content.
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            leaves, record = self._manager.restore(step, args=LeavesRestore())
+            expected, score = record["sha256"], float(record["score"])
+        except UNREADABLE as error:
             self._set_aside(step, f"cannot be read ({type(error).__name__}: {error})")
             return None
         found = content_hash(leaves)
@@ -248,19 +249,19 @@ class Checkpoints:
             return None
         return Restored(step, score, leaves, found)
 
-    def _score(self, step: int) -> float:
+    def _score(self, step: int) -> float | None:
         try:
-            items = self._manager.restore(
-                step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
-            )
-            return float(items.record["score"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return NOT_VALIDATED  # tried last, and then named with its fault
+            _, record = self._manager.restore(step, args=LeavesRestore(record_only=True))
+            return float(record["score"])
+        except UNREADABLE:
+            return None  # tried first, since it may be the best, and then named with its fault
 
     def _set_aside(self, step: int, fault: str) -> None:
         path = self._folder / str(step)
         if self._read_only:
-            self._tell(f"checkpoint {path} {fault}; it is passed over")
+            if step not in self._passed_over:
+                self._tell(f"checkpoint {path} {fault}; it is passed over")
+            self._passed_over.add(step)
             return
         self._manager.close()
         number = 0
@@ -276,12 +277,15 @@ class Checkpoints:
             todelete_subdir=_DELETED,
             create=False,
             read_only=self._read_only,
+            async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
             multiprocessing_options=ocp.options.MultiprocessingOptions(active_processes={0}),
         )
         try:
             if not self._read_only:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            return ocp.CheckpointManager(self._folder, options=options)
+            return ocp.CheckpointManager(
+                self._folder, options=options, item_handlers=LeavesHandler()
+            )
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self._folder}: cannot be opened ({error})") from error
 

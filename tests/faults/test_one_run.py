@@ -100,7 +100,6 @@ def test_files_that_may_not_grow_cost_no_checkpoint(runs, straight, tmp_path):
     resource.prlimit(process, resource.RLIMIT_FSIZE, (50_000, 50_000))
     ended, said = runs.end()
     assert ended == 1, said
-    # A future of TensorStore's that outlives its event loop may say so before.
     last = said.splitlines()[-1]
     assert last.startswith(f"jaxbeh: {run / 'checkpoints'}: a checkpoint could not be written")
     assert "make room" in last

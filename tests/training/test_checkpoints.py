@@ -3,6 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from jaxbeh.errors import CheckpointError
 from jaxbeh.training.checkpoints import (
@@ -57,9 +58,9 @@ def read_only(request):
 
 
 def data_file(folder, step):
-    """The file that holds the arrays."""
-    blobs = [path for path in (folder / str(step)).rglob("*") if path.parent.name == "d"]
-    return max(blobs, key=lambda path: path.stat().st_size)
+    """The file that holds the arrays and the record."""
+    (path,) = (folder / str(step)).rglob("*.safetensors")
+    return path
 
 
 def test_restores_every_bit(folder, read_only):
@@ -142,14 +143,39 @@ def delete(folder):
 
 
 def lose_the_record(folder):
-    shutil.rmtree(folder / "3" / "record")
+    save_file(leaves(3), data_file(folder, 3))
 
 
 def garble_the_record(folder):
-    (folder / "3" / "record" / "metadata").write_bytes(b'{"sha256": 3, "sco')
+    record = {"sha256": content_hash(leaves(3)), "score": "best of all"}
+    save_file(leaves(3), data_file(folder, 3), record)
 
 
-DAMAGES = [flip_a_bit, truncate, delete, lose_the_record, garble_the_record]
+def swap(folder, old, new):
+    """Other words of the same length in the file's header."""
+    path = data_file(folder, 3)
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new.ljust(len(old))))
+
+
+def claim_a_size(folder):
+    swap(folder, b'"shape":[40,30]', b'"shape":[9999999]')
+
+
+def claim_an_unknown_type(folder):
+    swap(folder, b'"dtype":"U8"', b'"dtype":"F8_E4M3"')
+
+
+DAMAGES = [
+    flip_a_bit,
+    truncate,
+    delete,
+    lose_the_record,
+    garble_the_record,
+    claim_a_size,
+    claim_an_unknown_type,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

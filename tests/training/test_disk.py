@@ -6,7 +6,6 @@ tests run as nobody.
 """
 
 import contextlib
-import gc
 import os
 import shutil
 import subprocess
@@ -24,16 +23,7 @@ from jaxbeh.training.checkpoints import Checkpoints, content_hash, leaves_of
 from jaxbeh.training.lock import held
 from jaxbeh.training.run_folder import RunFolder
 
-# What Orbax had begun when a save failed; collected with its test, not in the middle of another.
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-
 SMALL = ("model={name: mlp, hidden: [8]}", "training.epochs=3")
-
-
-@pytest.fixture(autouse=True)
-def _collected():
-    yield
-    gc.collect()
 
 
 def leaves(seed):

@@ -27,8 +27,9 @@ from jaxbeh.data.recording import Recording
 from jaxbeh.data.tracks import ActionVocabulary, Track
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.inference.predictor import Sums, in_groups
-from jaxbeh.training.checkpoints import Leaves, fill
+from jaxbeh.training.checkpoints import fill
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.pairs.loss import probabilities
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.programs import init_members
