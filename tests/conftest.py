@@ -1,4 +1,4 @@
-"""What holds for every test: strict dtypes, two devices, a cache of its own, steady examples.
+"""What holds for every test: strict dtypes, two devices, quick compilation, a cache of its own.
 
 The settings are environment variables, so that commands started by tests have them too.
 """
@@ -14,6 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+def xla_flags(devices):
+    """So many CPU devices, and quick compilation: the programs of tests run for moments only."""
+    return f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+
+
 # Workers of pytest-xdist find the settings of the process that started them.
 _CACHE = None
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -25,10 +31,8 @@ os.environ["JAX_NUMPY_DTYPE_PROMOTION"] = "strict"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["COLUMNS"] = "100"  # what the width of help texts is taken from
 os.environ.pop("FORCE_COLOR", None)
-if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-    ).strip()
+if (_ours := xla_flags(devices=2)) not in (_theirs := os.environ.get("XLA_FLAGS", "")):
+    os.environ["XLA_FLAGS"] = f"{_ours} {_theirs}".strip()  # where both say something, theirs
 
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

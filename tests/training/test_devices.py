@@ -21,6 +21,7 @@ from jaxbeh.training import assemble as building
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.vocabulary import SlotTable
+from tests.conftest import xla_flags
 
 HERE = Path(__file__).resolve()
 SIX_STEPS = HERE.parent / "six_steps.py"
@@ -30,7 +31,7 @@ def eight(*words):
     """Run `six_steps.py` in a process that sees eight CPU devices; what it prints as JSON."""
     environment = {
         **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": xla_flags(devices=8),
         "PYTHONPATH": os.pathsep.join(map(str, (HERE.parents[2], HERE.parents[1]))),
     }
     done = subprocess.run(

@@ -18,7 +18,7 @@ from two_hosts import ONE_LAYER
 from jaxbeh.data.mabe.sharing import share_out
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.hosts import _LEAVING_S, SILENCE_S, Hosts
-from tests.conftest import ROOT
+from tests.conftest import ROOT, xla_flags
 
 RECIPE = """
 base: debug
@@ -34,7 +34,7 @@ def environment(without=(), **more):
     folders = [ROOT, ROOT / "tests", ROOT / "tests" / "training"]
     return {
         **{name: value for name, value in os.environ.items() if name not in without},
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+        "XLA_FLAGS": xla_flags(devices=1),
         "PYTHONPATH": os.pathsep.join(map(str, folders)),
         **{name: str(value) for name, value in more.items()},
     }
@@ -144,7 +144,7 @@ def one(collection, recipe, tmp_path_factory):
     """A run by one process with two devices; what it printed."""
     folder = tmp_path_factory.mktemp("one")
     words = ("-m", "jaxbeh.train", "--config", recipe, "--data", collection)
-    env = environment(XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    env = environment(XLA_FLAGS=xla_flags(devices=2))
     process = start((*words, "--run", folder / "run"), folder, env)
     assert process.wait(timeout=120) == 0, (folder / "err").read_text()
     return folder / "run", (folder / "out").read_text()
