@@ -59,8 +59,8 @@ def test_smoothing_spreads_over_the_classes_looked_for_and_known_frames_only():
 
 @functools.cache
 def trained_twice(*overrides):
-    """Parameters after two steps."""
-    _, dataset, made = assembled(*overrides)
+    """Parameters of a small network after two steps."""
+    _, dataset, made = assembled("model={name: mlp, hidden: [8]}", *overrides, model=())
     first = building.first_snapshot(made, dataset)
     state, sums, normaliser = jax.device_put((first.train, first.sums, first.normaliser))
     order = made.programs.shuffle(made.root, state.step)
