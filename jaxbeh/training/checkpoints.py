@@ -11,6 +11,8 @@ What the class adds to Orbax, and why:
 - Of several processes all would write: only the first opens a folder, and Orbax is told so.
 - Any folder with a number for a name counts as a step: what cannot be restored is set aside under
   a name that says so, and the step before it is taken.
+- What Orbax notes beside a step keeps the whole folder from being opened when it is damaged. Nobody
+  needs it, so it is removed first; and reading goes without Orbax.
 """
 
 import hashlib
@@ -33,13 +35,13 @@ from jaxbeh.training.leaves_file import (
     UNWRITABLE,
     Leaves,
     LeavesHandler,
-    LeavesRestore,
     LeavesSave,
+    read_leaves,
 )
 from jaxbeh.training.run_folder import RunFolder
 
 T = TypeVar("T")
-_DELETED = "deleted"
+_DELETED, _NOTES = "deleted", "_CHECKPOINT_METADATA"
 _LATEST = 2
 """Kept beside the best: the latest, and the one before it should the latest be damaged."""
 
@@ -138,13 +140,24 @@ class Checkpoints:
         self._read_only = read_only
         self._scores: dict[int, float] = {}
         self._passed_over: set[int] = set()
-        self._empty_deleted()
-        self._remove_unfinished()
-        self._manager = self._open()
-        for step in self._manager.all_steps():
+        if not read_only:
+            self._manager = self._open()
+        for step in self.steps():
             score = self._score(step)
             if score is not None:
                 self._scores[step] = score
+
+    def steps(self) -> list[int]:
+        """Those that are whole on the disk, in order; damaged ones among them.
+
+        Raises:
+            CheckpointError: the folder is not there, or cannot be looked into.
+        """
+        try:
+            names = [path.name for path in self._folder.iterdir() if path.is_dir()]
+        except OSError as error:
+            raise self._closed(error) from error
+        return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
 
     def save(self, step: int, leaves: Leaves, score: float) -> None:
         """Start writing a checkpoint and return; the one before it is waited for first.
@@ -192,7 +205,7 @@ class Checkpoints:
         Raises:
             CheckpointError: there are checkpoints and none is intact.
         """
-        return self._first_intact(sorted(self._manager.all_steps(), reverse=True))
+        return self._first_intact(self.steps()[::-1])
 
     def best(self) -> Restored | None:
         """The intact checkpoint with the highest score, the earliest of equals.
@@ -200,7 +213,7 @@ class Checkpoints:
         Raises:
             CheckpointError: there are checkpoints and none is intact.
         """
-        return self._first_intact(_best_first(self._manager.all_steps(), self._scores))
+        return self._first_intact(_best_first(self.steps(), self._scores))
 
     def copy_best(self, target: Path) -> Restored | None:
         """Copy the best intact checkpoint, alone, to a folder that is not there.
@@ -238,7 +251,7 @@ class Checkpoints:
 
     def _restore(self, step: int) -> Restored | None:
         try:
-            leaves, record = self._manager.restore(step, args=LeavesRestore())
+            leaves, record = read_leaves(self._folder / str(step))
             expected, score = record["sha256"], float(record["score"])
         except UNREADABLE as error:
             self._set_aside(step, f"cannot be read ({type(error).__name__}: {error})")
@@ -251,7 +264,7 @@ class Checkpoints:
 
     def _score(self, step: int) -> float | None:
         try:
-            _, record = self._manager.restore(step, args=LeavesRestore(record_only=True))
+            _, record = read_leaves(self._folder / str(step), record_only=True)
             return float(record["score"])
         except UNREADABLE:
             return None  # tried first, since it may be the best, and then named with its fault
@@ -276,27 +289,30 @@ class Checkpoints:
             preservation_policy=_Keep(self._scores),
             todelete_subdir=_DELETED,
             create=False,
-            read_only=self._read_only,
             async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
             multiprocessing_options=ocp.options.MultiprocessingOptions(active_processes={0}),
         )
         try:
-            if not self._read_only:
-                self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._empty_deleted()
+            for path in self._folder.glob("*.orbax-checkpoint-tmp*"):  # half-written at a kill
+                shutil.rmtree(path, ignore_errors=True)
+            for path in self._folder.glob(f"*/{_NOTES}"):
+                path.unlink()
             return ocp.CheckpointManager(
                 self._folder, options=options, item_handlers=LeavesHandler()
             )
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{self._folder}: cannot be opened ({error})") from error
+            raise self._closed(error) from error
 
     def _empty_deleted(self) -> None:
-        if not self._read_only:
-            shutil.rmtree(self._folder / _DELETED, ignore_errors=True)
+        shutil.rmtree(self._folder / _DELETED, ignore_errors=True)
 
-    def _remove_unfinished(self) -> None:
-        """Half-written steps that a kill left. Orbax can do it too, but in its own time."""
-        for path in self._folder.glob("*.orbax-checkpoint-tmp*") if not self._read_only else ():
-            shutil.rmtree(path, ignore_errors=True)
+    def _closed(self, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"{self._folder}: cannot be opened ({error}); mend its permissions or put it back, and "
+            f"give the same command again"
+        )
 
     def _unwritten(self, error: Exception) -> CheckpointError:
         return CheckpointError(

@@ -20,7 +20,8 @@ from safetensors.numpy import save_file
 
 Leaves = dict[str, NDArray[Any]]
 
-NAME = "leaves.safetensors"
+_ITEM, _NAME = "default", "leaves.safetensors"
+"""Orbax's folder for the one thing that a step holds; the file in it."""
 
 UNWRITABLE = (OSError, ValueError, SafetensorError)
 """What saving raises, for example on a full disk."""
@@ -30,25 +31,23 @@ UNREADABLE = (*UNWRITABLE, KeyError, TypeError, AttributeError)
 
 
 class LeavesHandler(ocp.AsyncCheckpointHandler):  # type: ignore[misc]  # Orbax comes without types
-    """Writes `LeavesSave` to a step's folder, and reads it as `LeavesRestore` says."""
+    """Writes `LeavesSave` to a step's folder, for Orbax."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "leaves")
 
     async def async_save(self, directory: Path, args: "LeavesSave") -> list[Future[None]]:
         """Begin to write, and say what to wait for."""
-        return [self._thread.submit(_write, Path(directory) / NAME, args.leaves, args.record)]
+        return [self._thread.submit(_write, Path(directory) / _NAME, args.leaves, args.record)]
 
     def save(self, directory: Path, args: "LeavesSave") -> None:
         """Write, and return when all of it is on the disk."""
-        _write(Path(directory) / NAME, args.leaves, args.record)
+        _write(Path(directory) / _NAME, args.leaves, args.record)
 
     def restore(self, directory: Path, args: "LeavesRestore") -> tuple[Leaves, dict[str, str]]:
-        """The leaves, or none where only the record is asked for; and the record."""
-        # As NumPy's arrays: the file is mapped, and what is asked for copied out of it.
-        with safe_open(Path(directory) / NAME, framework="numpy") as stream:
-            names = [] if args.record_only else stream.keys()
-            return {name: stream.get_tensor(name) for name in names}, stream.metadata() or {}
+        """Leaves and record."""
+        del args
+        return _read(Path(directory) / _NAME, record_only=False)
 
     def close(self) -> None:
         """End the thread."""
@@ -67,9 +66,22 @@ class LeavesSave(ocp.args.CheckpointArgs):  # type: ignore[misc]  # Orbax comes 
 @ocp.args.register_with_handler(LeavesHandler, for_restore=True)
 @dataclass
 class LeavesRestore(ocp.args.CheckpointArgs):  # type: ignore[misc]  # Orbax comes without types
-    """What to read: all, or the record alone."""
+    """Nothing to say; Orbax wants one."""
 
-    record_only: bool = False
+
+def read_leaves(step_folder: Path, record_only: bool = False) -> tuple[Leaves, dict[str, str]]:
+    """Leaves, or none of them where the record is enough, and record of a step that Orbax wrote.
+
+    Raises:
+        UNREADABLE: there are none, or they are damaged.
+    """
+    return _read(step_folder / _ITEM / _NAME, record_only)
+
+
+def _read(path: Path, record_only: bool) -> tuple[Leaves, dict[str, str]]:
+    with safe_open(path, framework="numpy") as stream:
+        names = [] if record_only else stream.keys()
+        return {name: stream.get_tensor(name) for name in names}, stream.metadata() or {}
 
 
 def _write(path: Path, leaves: Leaves, record: dict[str, str]) -> None:

@@ -54,7 +54,9 @@ def one(target, case, folder):
     made.make(folder)
     files = sorted(path for path in folder.glob(made.damage) if path.is_file())
     path = files[int(draw.integers(len(files)))]
-    kind = path.suffix.lstrip(".").replace("jsonl", "json").replace("npy", "binary")
+    kind = {".jsonl": "json", ".npy": "binary", ".safetensors": "binary", "": "json"}.get(
+        path.suffix, path.suffix.lstrip(".")
+    )
     other = files[int(draw.integers(len(files)))].read_bytes()
     path.write_bytes(damaged(path.read_bytes(), kind, draw, other))
     try:

@@ -141,13 +141,12 @@ def lines(run):
 
 
 def listed(run, told):
-    """Every step that Orbax lists, restored: its hash, and `None` for one that is not intact."""
+    """Every step that is listed, restored: its hash, and `None` for one that is not intact."""
     folder = run / "checkpoints"
     if not folder.is_dir():
         return {}
     checkpoints = Checkpoints(folder, told, read_only=True)
-    steps = {step: checkpoints._restore(step) for step in checkpoints._manager.all_steps()}
-    checkpoints._manager.close()
+    steps = {step: checkpoints._restore(step) for step in checkpoints.steps()}
     return {step: restored and restored.sha256 for step, restored in steps.items()}
 
 

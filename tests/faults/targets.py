@@ -38,6 +38,12 @@ SUBMISSION = "row_id,video_id,agent_id,target_id,action,start_frame,stop_frame\n
     for row, (video, action) in enumerate(((101, "sniff"), (102, "attack"), (101, "attack")))
 )
 
+LEAVES = {
+    step: {"a.b": np.full((3, 4), step, np.float32), "c": np.asarray(step, np.int32)}
+    for step in (1, 2)
+}
+"""Of checkpoints, by step."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -167,6 +173,27 @@ def _read_cache(folder):
         assert np.array_equal(found[0].xy, whole.xy)
 
 
+def _checkpoints(folder):
+    from jaxbeh.training.checkpoints import Checkpoints
+
+    made = Checkpoints(folder / "checkpoints", print)
+    for step, leaves in LEAVES.items():
+        made.save(step, leaves, step / 10)
+    made.close()
+
+
+def _read_checkpoints(folder):
+    """The damaged one where no damage shows, or the one before it; nothing else."""
+    from jaxbeh.training.checkpoints import Checkpoints
+
+    told = []
+    found = Checkpoints(folder / "checkpoints", told.append).best()
+    assert found.step == 2 or told
+    for path, leaf in LEAVES[found.step].items():
+        assert found.leaves[path].dtype == leaf.dtype
+        assert np.array_equal(found.leaves[path], leaf)
+
+
 TARGETS = {
     "tracking": Target(_tracking, lambda folder: read_tracking(folder / "1.parquet")),
     "annotation": Target(
@@ -185,5 +212,6 @@ TARGETS = {
         _tables, lambda folder: score(folder / "solution.csv", folder / "submission.csv")
     ),
     "cache": Target(_cache, _read_cache, never=True, damage="cache/**/*.*"),
+    "checkpoint": Target(_checkpoints, _read_checkpoints, never=True, damage="checkpoints/2/**/*"),
 }
 """By name."""
