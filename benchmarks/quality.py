@@ -12,7 +12,7 @@ by a model that did not train on it. Systems:
 - v7: all folds and seeds trained as one run; the weights of the last epoch, which no held-out video
   chose; decoded by values tuned on the other folds.
 - boosting: `boosting.py`; decoded likewise.
-- v1, v6: one run a fold and seed, with v7's data settings. Their best epoch is chosen by the
+- v1 to v6: one run a fold and seed, with v7's data settings. Their best epoch is chosen by the
   held-out fold, which favours them slightly. Where their classes name no action of the data, each
   action becomes a class. Bouts come from the scene rule (`inference/scene_bouts.py`).
 
@@ -53,7 +53,8 @@ from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.training.dataset import class_map
 from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset
 
-SYSTEMS = ("v1", "v6", "v7", "boosting")
+SCENE = ("v1", "v2", "v3", "v4", "v5", "v6")
+SYSTEMS = (*SCENE, "v7", "boosting")
 SCORES = ("actions", "official", "scene")
 
 
@@ -207,8 +208,8 @@ def main() -> None:
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], dest="overrides", help="for v7"
     )
-    parser.add_argument("--scene-set", nargs="+", action="extend", default=[], help="for v1 and v6")
-    parser.add_argument("--epochs", type=int, help="of v1 and v6")
+    parser.add_argument("--scene-set", nargs="+", action="extend", default=[], help="for v1 to v6")
+    parser.add_argument("--epochs", type=int, help="of v1 to v6")
     parser.add_argument("--frames", type=int, default=30_000, help="see boosting.py")
     parser.add_argument("--trees", type=int, default=60, help="see boosting.py")
     parser.add_argument("--draws", type=int, default=2000, help="of videos, for the intervals")
@@ -235,8 +236,7 @@ def main() -> None:
     )
     judge = Judge(dataset, class_map(scene_config("v6", config, dataset, [])))
     systems: dict[str, Callable[[], tuple[list[Outcome], dict[str, float]]]] = {
-        "v1": partial(run_scene, "v1", dataset, config, more),
-        "v6": partial(run_scene, "v6", dataset, config, more),
+        **{name: partial(run_scene, name, dataset, config, more) for name in SCENE},
         "v7": partial(run_v7, dataset, config),
         "boosting": partial(run_boosting, dataset, small, config.members.seeds),
     }
