@@ -96,12 +96,38 @@ def draw_videos(videos: Videos, draws: int, seed: int) -> NDArray[np.float64]:
     return times
 
 
-def official_score(counts: pd.DataFrame, videos: Videos) -> Score:
-    """The challenge's F-score.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabCounts:
+    """What the F-scores of a lab's actions are counted from.
 
-    A draw is scored as if its videos were all there are: a lab's actions are those that its drawn
-    videos show or that are predicted there (rule 7), and an action of none of them is not among
-    those that the mean is over. Counting it as 0 would punish every draw without it.
+    Attributes:
+        lab: its id.
+        actions: a of them, in sorted order.
+        videos: int64 `[w]`, places of its videos among those that are drawn.
+        table: float64 `[3, w, a]`: 2·TP, 2·TP + FP + FN, and 1 where the video has the action.
+    """
+
+    lab: str
+    actions: tuple[str, ...]
+    videos: NDArray[np.int64]
+    table: NDArray[np.float64]
+
+    def f(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """F of each draw and action, `[n, a]`; NaN where no drawn video has the action.
+
+        A draw is scored as if its videos were all there are: the lab's actions are those that its
+        drawn videos show or that are predicted there (rule 7). Counting the others as 0 would
+        punish every draw without them.
+
+        Args:
+            times: `[n, v]`, how often each video counts.
+        """
+        hits, frames, there = times[:, self.videos] @ self.table
+        return np.where(there > 0, hits / np.maximum(frames, 1), np.nan)
+
+
+def lab_counts(counts: pd.DataFrame, videos: Videos) -> list[LabCounts]:
+    """The counts of each lab, by lab.
 
     Args:
         counts: `jaxbeh.metrics.mabe.video_counts`.
@@ -119,25 +145,43 @@ def official_score(counts: pd.DataFrame, videos: Videos) -> Score:
             f"drawn; compare systems on the same solution"
         )
     place = {video: index for index, video in enumerate(videos.ids)}
-    labs = []
-    for _, rows in counts.groupby("lab_id"):
+    found = []
+    for lab, rows in counts.groupby("lab_id"):
         own, video = np.unique(rows["video_id"].map(place), return_inverse=True)
-        _, action = np.unique(rows["action"], return_inverse=True)
-        # 2·TP, 2·TP + FP + FN and whether the action is there, of each video and action.
-        table = np.zeros((3, len(own), int(action.max()) + 1))
+        actions, action = np.unique(rows["action"], return_inverse=True)
+        table = np.zeros((3, len(own), len(actions)))
         hits = 2 * rows["tp"].to_numpy(np.float64)
         table[0, video, action] = hits
         table[1, video, action] = hits + rows["fp"].to_numpy() + rows["fn"].to_numpy()
         table[2, video, action] = 1
-        labs.append((own, table))
+        found.append(
+            LabCounts(lab=str(lab), actions=tuple(map(str, actions)), videos=own, table=table)
+        )
+    return found
+
+
+def mean_there(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """The mean over an axis of what is not NaN; NaN where all is."""
+    there = ~np.isnan(values)
+    count = there.sum(axis=axis)
+    total = np.where(there, values, 0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def official_score(counts: pd.DataFrame, videos: Videos) -> Score:
+    """The challenge's F-score: the mean over labs of the mean over a draw's actions.
+
+    Args:
+        counts: as for `lab_counts`.
+        videos: likewise.
+
+    Raises:
+        DataError: as `lab_counts`.
+    """
+    labs = lab_counts(counts, videos)
 
     def score(times: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = np.zeros(len(times))
-        for own, table in labs:
-            hits, frames, there = times[:, own] @ table
-            f = hits / np.maximum(frames, 1)
-            total += f.sum(axis=1) / (there > 0).sum(axis=1)
-        return total / len(labs)
+        return np.asarray(np.mean([mean_there(lab.f(times), axis=1) for lab in labs], axis=0))
 
     return score
 

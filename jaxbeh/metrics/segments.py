@@ -72,6 +72,18 @@ class Segments:
         start, stop = start[used], stop[used]
         return cls(action=actions[start].astype(np.int64), start=start, stop=stop)
 
+    @classmethod
+    def of_each(cls, frames: NDArray[np.bool_]) -> Self:
+        """The runs of each action by itself; those of different actions may overlap.
+
+        Args:
+            frames: bool `[t, a]`; an action's number is its column.
+        """
+        edges = np.diff(frames.astype(np.int8), axis=0, prepend=0, append=0)
+        action, start = np.nonzero((edges == 1).T)
+        _, stop = np.nonzero((edges == -1).T)
+        return cls(action=action, start=start, stop=stop)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentScores:

@@ -10,8 +10,10 @@ from jaxbeh.metrics.bootstrap import (
     difference,
     draw_videos,
     interval,
+    lab_counts,
     macro_f1,
     mean_of,
+    mean_there,
     official_score,
 )
 from jaxbeh.metrics.frames import frame_scores
@@ -39,6 +41,32 @@ def test_each_draw_is_scored_as_the_metric_scores_its_videos():
         again = table.loc[table.index.repeat(table.video_id.map(often))]
         assert value == pytest.approx(mean_of_means(pooled_scores(again)), abs=1e-12)
     assert len(np.unique(found)) > 20
+
+
+def test_each_action_of_a_draw_is_scored_as_the_metric_does():
+    table = counts(2)
+    videos = Videos.of_counts(table)
+    times = draw_videos(videos, 30, seed=1)
+    labs = {lab.lab: (lab.actions, lab.f(times)) for lab in lab_counts(table, videos)}
+    missing = 0
+    for draw, drawn in enumerate(times):
+        often = dict(zip(videos.ids, drawn.astype(int), strict=True))
+        again = pooled_scores(table.loc[table.index.repeat(table.video_id.map(often))])
+        expected = again.set_index(["lab_id", "action"])["f"]
+        for lab, (actions, f) in labs.items():
+            for action, value in zip(actions, f[draw], strict=True):
+                if (lab, action) in expected.index:
+                    assert value == pytest.approx(expected[lab, action], abs=1e-12)
+                else:
+                    assert np.isnan(value)
+                    missing += 1
+    assert missing
+
+
+def test_a_mean_passes_over_what_is_not_there():
+    values = np.array([[1.0, np.nan], [3.0, np.nan]])
+    np.testing.assert_array_equal(mean_there(values, axis=0), [2, np.nan])
+    np.testing.assert_array_equal(mean_there(values, axis=1), [1, 3])
 
 
 def test_draws_keep_the_size_of_every_lab_and_follow_the_seed():

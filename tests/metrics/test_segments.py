@@ -67,6 +67,17 @@ def test_runs_of_frames_are_cut_where_nobody_knows():
     assert len(Segments.of_frames(actions[:0], 0, known[:0]).action) == 0
 
 
+def test_runs_of_each_action_by_itself_may_overlap():
+    frames = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], bool)
+    found = Segments.of_each(frames)
+    assert list(zip(found.action, found.start, found.stop, strict=True)) == [
+        (0, 0, 2), (1, 1, 3), (0, 3, 4),
+    ]  # fmt: skip
+    assert len(Segments.of_each(frames[:0]).action) == 0
+    alone = [Segments.of_frames(row.astype(int), 0, row | ~row) for row in frames.T]
+    assert len(found.action) == sum(len(one.action) for one in alone)
+
+
 def test_refuses_segments_without_a_frame_or_a_column():
     with pytest.raises(DataError, match="segment 1 has no frame: 5 … 5"):
         segments((1, 0, 1), (1, 5, 5))
