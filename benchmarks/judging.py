@@ -12,18 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.scene import UNKNOWN, scene_labels
-from jaxbeh.data.tracks import Track, action_bits
+from jaxbeh.data.tracks import Track
 from jaxbeh.inference.bouts import Bouts
+from jaxbeh.inference.pairs.counts import count_bouts
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
-from jaxbeh.inference.submission import solution_table, submission_table
+from jaxbeh.inference.submission import solution_table
+from jaxbeh.inference.track_frames import annotated, said, spans_of
 from jaxbeh.metrics import bootstrap
 from jaxbeh.metrics.bootstrap import Score, Videos
-from jaxbeh.metrics.mabe import video_counts
 from jaxbeh.metrics.probabilities import average_precisions, calibration
 from jaxbeh.metrics.segments import OVERLAPS, Segments, pooled, segment_scores
 from jaxbeh.training.pairs.dataset import PairDataset
@@ -67,7 +67,7 @@ class Judge:
         self._labels = {video: found.values for video, found in labels.items()}
         self._solution = solution_table(dataset.recordings)
         self.videos = _videos(dataset.recordings)
-        self.eventful = Videos.of_counts(self._counts(Bouts.empty()))
+        self.eventful = Videos.of_counts(count_bouts(self._solution, Bouts.empty()))
         self.staged = _videos(
             [
                 item
@@ -83,11 +83,11 @@ class Judge:
     def actions(self, outcome: Outcome) -> Score:
         """See the module."""
         counts = np.zeros((len(self._dataset.recordings), len(self._dataset.vocabulary) + 1, 3))
-        spans = _spans(outcome.bouts)
+        spans = spans_of(outcome.bouts)
         for track, truth in zip(self._dataset.tracks, self.truth, strict=True):
-            found = found_in(self._dataset, track, spans)
-            true, said = (np.c_[one, ~one.any(axis=1)] for one in (truth, found))
-            frames = [(true & said).sum(axis=0), true.sum(axis=0), said.sum(axis=0)]
+            found = said(*_key(self._dataset, track), spans)
+            true, told = (np.c_[one, ~one.any(axis=1)] for one in (truth, found))
+            frames = [(true & told).sum(axis=0), true.sum(axis=0), told.sum(axis=0)]
             counts[track.video, [*track.actions, -1]] += np.stack(frames, axis=-1)
 
         def score(times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,7 +99,7 @@ class Judge:
 
     def official(self, outcome: Outcome) -> Score:
         """See the module."""
-        return bootstrap.official_score(self._counts(outcome.bouts), self.eventful)
+        return bootstrap.official_score(count_bouts(self._solution, outcome.bouts), self.eventful)
 
     def scene(self, outcome: Outcome) -> Score:
         """See the module."""
@@ -114,11 +114,11 @@ class Judge:
 
     def segments(self, outcome: Outcome) -> dict[str, float | None]:
         """Segment F1 at each overlap and edit score, over all tracks."""
-        spans = _spans(outcome.bouts)
+        spans = spans_of(outcome.bouts)
         found = pooled(
             segment_scores(
-                _segments(truth, track.actions),
-                _segments(found_in(self._dataset, track, spans), track.actions),
+                Segments.of_each(truth),
+                Segments.of_each(said(*_key(self._dataset, track), spans)),
             )
             for track, truth in zip(self._dataset.tracks, self.truth, strict=True)
         )
@@ -148,14 +148,6 @@ class Judge:
             "brier": reliable.brier,
         }
 
-    def _counts(self, bouts: Bouts) -> pd.DataFrame:
-        table = submission_table(bouts)
-        if not len(table):  # the metric refuses no rows; one of an unknown video counts nothing
-            table = self._solution.head(1).assign(
-                video_id="no " + max(self._solution["video_id"], key=len)
-            )
-        return video_counts(self._solution, table)
-
     def _scenes(self, bouts: Bouts) -> Labels:
         scenes = {
             item.video_id: np.zeros(item.tracking.frames, np.int8)
@@ -171,42 +163,13 @@ class Judge:
 
 def truth_of(dataset: PairDataset, track: Track) -> NDArray[np.bool_]:
     """Bool `[t, a]`: which of a track's actions are annotated at a video's own frames."""
-    bits = action_bits(dataset.recordings[track.video], track, dataset.vocabulary)
-    entry = np.array(track.actions)
-    return (bits[:, entry // 32] >> (entry % 32).astype(np.uint32) & np.uint32(1)).astype(np.bool_)
+    return annotated(*_key(dataset, track))
 
 
-Spans = Mapping[tuple[str, str, str], Sequence[tuple[str, int, int]]]
-"""Action, start and stop, in file numbering, by video, agent and target."""
-
-
-def found_in(dataset: PairDataset, track: Track, spans: Spans) -> NDArray[np.bool_]:
-    """Bool `[t, a]`: which of a track's actions the bouts say."""
-    recording = dataset.recordings[track.video]
+def _key(dataset: PairDataset, track: Track) -> tuple[Recording, str, str, list[str]]:
+    """Recording, agent, target and actions of a track, by name."""
     names = [dataset.vocabulary.name(entry) for entry in track.actions]
-    found = np.zeros((recording.tracking.frames, len(names)), np.bool_)
-    first = recording.tracking.first_frame
-    key = (recording.video_id, f"mouse{track.agent}", track.target)
-    for action, start, stop in spans.get(key, ()):
-        if action in names:
-            found[start - first : stop - first, names.index(action)] = True
-    return found
-
-
-def _spans(bouts: Bouts) -> Spans:
-    spans: dict[tuple[str, str, str], list[tuple[str, int, int]]] = {}
-    columns = ["video_id", "agent_id", "target_id", "action", "start_frame", "stop_frame"]
-    for *key, action, start, stop in bouts.table[columns].itertuples(index=False):
-        spans.setdefault((key[0], key[1], key[2]), []).append((action, start, stop))
-    return spans
-
-
-def _segments(frames: NDArray[np.bool_], entries: Sequence[int]) -> Segments:
-    """The runs of each action, `[t, a]` by itself."""
-    edges = np.diff(frames.astype(np.int8), axis=0, prepend=0, append=0)
-    column, start = np.nonzero((edges == 1).T)
-    _, stop = np.nonzero((edges == -1).T)
-    return Segments(action=np.array(entries)[column], start=start, stop=stop)
+    return dataset.recordings[track.video], f"mouse{track.agent}", track.target, names
 
 
 def _videos(recordings: Sequence[Recording]) -> Videos:

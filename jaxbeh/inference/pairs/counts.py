@@ -17,7 +17,7 @@ from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.pairs.decoding import NONE, Decoding, action_runs, choose, merge, smooth
 from jaxbeh.inference.pairs.probabilities import Kind, TrackProbabilities
 from jaxbeh.inference.submission import solution_table, submission_table
-from jaxbeh.metrics.mabe import score_table
+from jaxbeh.metrics.mabe import pooled_scores, video_counts
 
 LOG_ODDS = np.linspace(-7.0, 7.0, 113)
 GRID = (1 / (1 + np.exp(-LOG_ODDS))).astype(np.float32)
@@ -36,12 +36,20 @@ def score_bouts(recordings: Iterable[Recording], bouts: Bouts) -> pd.DataFrame:
     Raises:
         DataError: a recording has no labels, or none has an event.
     """
-    solution = solution_table(recordings)
+    return pooled_scores(count_bouts(solution_table(recordings), bouts))
+
+
+def count_bouts(solution: pd.DataFrame, bouts: Bouts) -> pd.DataFrame:
+    """`jaxbeh.metrics.mabe.video_counts` of bouts; no bouts at all miss every frame.
+
+    Raises:
+        DataError: the solution has no event.
+    """
     if len(solution) and not len(bouts):
         # The metric refuses an empty table; a row of a video that it does not know counts nothing.
         nothing = solution.head(1).assign(video_id="no " + max(solution["video_id"], key=len))
-        return score_table(solution, nothing)
-    return score_table(solution, submission_table(bouts))
+        return video_counts(solution, nothing)
+    return video_counts(solution, submission_table(bouts))
 
 
 def recordings_of(tracks: Iterable[TrackProbabilities]) -> list[Recording]:
