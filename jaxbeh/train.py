@@ -14,6 +14,8 @@ from jaxbeh.console import out, print_table
 
 if TYPE_CHECKING:
     from jaxbeh.settings import Config
+    from jaxbeh.tasks.task import Task
+    from jaxbeh.training.checkpoints import Restored
     from jaxbeh.training.hosts import Hosts
     from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.training.state import LoopState
@@ -196,6 +198,7 @@ def _train(
     from jaxbeh.training.loop import fit
     from jaxbeh.training.progress import EpochProgress
     from jaxbeh.training.run_folder import RunFolder
+    from jaxbeh.training.state import LoopState
     from jaxbeh.training.stop import StopRequest
 
     hosts.require_same("the settings", f"{to_yaml(config)} {init_from}")
@@ -218,14 +221,27 @@ def _train(
     hosts.require_same("the data", str(made_of["data_hash"]))
     hosts.require_same("split and slots", f"{task.split()} {task.slots.to_json()}")
 
-    # Resume, in this order: 1. the folder is this run's, or is made; 2. stores and programs are
-    # built; 3. the newest intact checkpoint fills the state; 4. later lines of metrics are cut;
-    # 5. the loop goes on from the state's own step. Folder and checkpoints are the first
-    # process's; the others have the state from it.
+    # Resume, in this order: 1. the folder is this run's, or is made; 2. the newest intact
+    # checkpoint says how far it is: later lines of metrics are cut, and a run that is finished ends
+    # here; 3. stores and programs are built; 4. the checkpoint fills the state; 5. the loop goes on
+    # from the state's own step. Folder and checkpoints are the first process's; the others have
+    # the state from it.
     folder = RunFolder(path)
+    checkpoints, restored, loop = None, None, LoopState.start()
     if hosts.first and folder.exists:
         folder.require_same(config, made_of, task.split())
         _print_changed_versions(folder.record())
+        checkpoints = Checkpoints(folder.checkpoints, out.print)
+        restored = checkpoints.latest()
+        if restored is not None:
+            loop = _loop_of(restored, folder)
+        folder.cut_metrics(int(loop.epoch))
+    over = loop.finished(config.training.epochs, config.training.patience)
+    if hosts.any("the end of the run", over):
+        if hosts.first:
+            _end(task, folder, config, loop, "is finished already")
+        out.print("To start another: --run OTHER, and --init-from to begin with these weights.")
+        return 0
     job = task.assemble(Devices.all(hosts), _begun_in(hosts, folder))
     parameters = building.count_parameters(job.template)
     out.print(f"Model: {parameters:,} parameters. {job.plan}")
@@ -241,8 +257,8 @@ def _train(
             **task.content(),
         }
         folder.start(config, task.slots, task.split(), task.files(), record)
-    checkpoints = Checkpoints(folder.checkpoints, out.print) if hosts.first else None
-    restored = checkpoints.latest() if checkpoints is not None else None
+    if hosts.first and checkpoints is None:
+        checkpoints = Checkpoints(folder.checkpoints, out.print)
     resumed = hosts.any("a checkpoint to resume from", restored is not None)
     if restored is not None:
         snapshot = fill(job.template, restored.leaves, folder.checkpoints)
@@ -254,14 +270,6 @@ def _train(
             snapshot = building.from_weights(snapshot, other, out.print)
     snapshot = hosts.from_first(snapshot)
     done = int(snapshot.loop.epoch)
-    if hosts.first:
-        folder.cut_metrics(done)
-    if snapshot.loop.finished(config.training.epochs, config.training.patience):
-        for table in task.finish(folder, out.print):
-            print_table(*table)
-        _print_end(config, path, snapshot.loop, "is finished already")
-        out.print("To start another: --run OTHER, and --init-from to begin with these weights.")
-        return 0
     if resumed:
         out.print(f"Continuing {path} after epoch {done}, step {int(snapshot.train.step)}")
     with nullcontext(stop) if stop else StopRequest() as stop:
@@ -283,15 +291,22 @@ def _train(
         )
         return code
     if hosts.first:
-        for table in task.finish(folder, out.print):
-            print_table(*table)
-    _print_end(config, path, loop, "is finished")
+        _end(task, folder, config, loop, "is finished")
     if hosts.first and curves.AVAILABLE:
         curves.draw_curves(folder.metrics(), config, path / "curves.png")
     elif not curves.AVAILABLE:
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
     out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     return 0
+
+
+def _loop_of(restored: "Restored", folder: "RunFolder") -> "LoopState":
+    """Where the loop stood, without the shapes of the rest."""
+    from jaxbeh.training.checkpoints import fill
+    from jaxbeh.training.state import LoopState
+
+    own = {path: leaf for path, leaf in restored.leaves.items() if path.startswith("loop.")}
+    return fill({"loop": LoopState.start()}, own, folder.checkpoints)["loop"]
 
 
 def _begun_in(hosts: "Hosts", folder: "RunFolder") -> tuple[int, int] | None:
@@ -336,9 +351,12 @@ def _print_changed_versions(record: "dict[str, Any]") -> None:
         )
 
 
-def _print_end(config: "Config", path: Path, loop: "LoopState", state: str) -> None:
+def _end(task: "Task", folder: "RunFolder", config: "Config", loop: "LoopState", is_: str) -> None:
+    """Do what is left after the last epoch, and say what the run came to."""
+    for table in task.finish(folder, out.print):
+        print_table(*table)
     out.print(
-        f"{path} {state}: {int(loop.epoch)} epochs, best validation {config.score_name} "
+        f"{folder.path} {is_}: {int(loop.epoch)} epochs, best validation {config.score_name} "
         f"{float(loop.best_score):.4f} in epoch {int(loop.best_epoch)}"
     )
 
