@@ -129,7 +129,7 @@ class PairPredictor:
             own = [recordings[video] for video in videos]
             moved = [track._replace(video=videos.index(track.video)) for track in group]
             groups.append((own, moved, pair_windows(own, moved, length, max(1, length // overlap))))
-        room = Room.of(groups)
+        room = PairRoom.of(groups)
         variables = jax.device_put(self.variables)
         for own, moved, windows in groups:
             store = build_pair_store(
@@ -213,8 +213,8 @@ _add = jax.jit(add_pair_probabilities, static_argnums=(0, 1), donate_argnums=5)
 
 
 @dataclass(frozen=True)
-class Room:
-    """Sizes that every group of tracks fits in, powers of two; see `data.shards.Room`."""
+class PairRoom:
+    """Sizes that every group of tracks fits in, powers of two, so that one program serves all."""
 
     points: int
     videos: int
