@@ -15,11 +15,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; columns whose cells are all numbers stand to the right."""
+    """Print a table; columns of numbers stand to the right, and `None` is a dash."""
     cells = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", title_style="bold", header_style="")
     for index, name in enumerate(columns):
-        numeric = all(isinstance(row[index], int | float) for row in cells)
+        numeric = all(isinstance(row[index], int | float | None) for row in cells)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(_show(cell)) for cell in row))
@@ -27,6 +27,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def _show(cell: object) -> str:
+    if cell is None:
+        return "–"
     if isinstance(cell, bool):
         return str(cell)
     if isinstance(cell, int):

@@ -61,6 +61,10 @@ def evaluate(
     Figures go to evaluation.json in the run's folder: frame scores (macro_f1, accuracy, f1) and
     the challenge's F-score of the bouts (official_f).
 
+    Recipe v7 has held out each video of its folds once: those are scored, each predicted by the
+    networks that did not see it and decoded by values tuned on the other folds. Its figures are
+    more, by lab and action; docs/figures.md says what each is.
+
     The submission is checked by every rule of the challenge before it is written.
 
     A run's folder that cannot be written to is enough to predict from: name the submission's place,
@@ -97,13 +101,14 @@ def evaluate(
             labelled = read_labelled(root, config.data, report, cache)
         listed = read_test(root, config.data, report, cache)
         known = evaluator.usable(labelled, report, labelled=True)
-        scored = _to_score([RunFolder(path) for path in run], known)
+        held_out, fresh = _to_score([RunFolder(path) for path in run], known)
         test = evaluator.usable(listed, report, labelled=False)
+    scored = held_out or fresh
     if scored:
-        found = evaluator.score(scored)
+        found = evaluator.score_held_out(held_out) if held_out else evaluator.score(fresh)
         judged.path.mkdir(parents=True, exist_ok=True)
         judged.write_evaluation(found.figures)
-        _print_scores(found, len(scored))
+        _print_scores(found)
         if len(scored) < len(known):
             out.print(
                 f"{len(known) - len(scored)} further labelled videos are not scored: the run was "
@@ -130,18 +135,23 @@ def evaluate(
         out.print(f"{root} has no test videos: no submission is written.")
 
 
-def _to_score(folders: "list[RunFolder]", known: "Sequence[Recording]") -> "list[Recording]":
-    """The first run's validation videos, or all labelled videos that no run was trained on.
+def _to_score(
+    folders: "list[RunFolder]", known: "Sequence[Recording]"
+) -> "tuple[list[Recording], list[Recording]]":
+    """The videos that every run held out, and those that no run was trained on.
 
     Videos are known again by their content: another collection may use the same ids.
     """
-    trained = {
-        content for folder in folders for content in folder.record().get("train_content", [])
-    }
-    judged = set(folders[0].record().get("validation_content", []))
-    fresh = [item for item in known if item.tracking.content_hash not in trained]
-    own = [item for item in fresh if item.tracking.content_hash in judged]
-    return own or fresh
+    trained, held_out = set(), []
+    for folder in folders:
+        record = folder.record()
+        sides = [set(record.get(f"{side}_content", [])) for side in ("train", "validation")]
+        trained |= sides[0]
+        # By turns in folds: each video is trained on by some networks and held out by others.
+        held_out.append(sides[1] if sides[0] == sides[1] else sides[1] - sides[0])
+    by_all = set.intersection(*held_out)
+    own = [item for item in known if item.tracking.content_hash in by_all]
+    return own, [item for item in known if item.tracking.content_hash not in trained]
 
 
 def _predict(evaluator: "Evaluator", test: "Sequence[Recording]", target: Path) -> None:
@@ -157,10 +167,12 @@ def _predict(evaluator: "Evaluator", test: "Sequence[Recording]", target: Path) 
     out.print(f"{target}: {len(bouts):,} bouts in {len(test)} test videos")
 
 
-def _print_scores(found: "Scored", videos: int) -> None:
+def _print_scores(found: "Scored") -> None:
     for table in found.tables:
         print_table(*table)
-    out.print(f"Scored: {videos} videos, {found.frames:,} frames.")
+    for note in found.notes:
+        out.print(note)
+    out.print(f"Scored: {found.figures['videos']} videos, {found.frames:,} frames.")
     official = found.official
     out.print(
         "Challenge F-score of the bouts (another measure than macro-F1): "

@@ -39,7 +39,8 @@ def straight(mice, tmp_path_factory, python) -> Path:
     run = tmp_path_factory.mktemp("runs") / "straight"
     trained = python(*TRAIN, "--data", mice, "--run", run, timeout=300)
     assert trained.returncode == 0, trained.stderr
-    assert "Official F of the videos held out" in trained.stdout
+    assert "These are videos held out in training" in trained.stdout
+    assert "Official F by lab (4 videos)" in trained.stdout
     assert "best validation official F" in trained.stdout
     return run
 
@@ -58,7 +59,8 @@ def test_the_run_folder_is_complete(straight, mice):
     line = lines(straight)[-1]
     assert {"epoch", "train_loss", "val_loss", "val_official_f", "val_labs", "val_f1"} <= set(line)
     held_out = json.loads((straight / "held_out.json").read_text())
-    assert 0 <= held_out["honest_f"] <= 1
+    assert 0 <= held_out["official_f"] <= 1
+    assert held_out["decoded_by"] == "values tuned on the other folds"
     assert held_out["videos"] == 4
     Decoding.from_json((straight / "decoding.json").read_text())
 
@@ -83,20 +85,46 @@ def test_a_run_killed_and_continued_ends_in_the_same_bits(mice, straight, tmp_pa
     (run / "decoding.json").unlink()
     again = python(*TRAIN, "--data", mice, "--run", run, timeout=300)
     assert "is finished already" in again.stdout
+    assert "Model:" not in again.stdout  # nothing was compiled to train
     assert (run / "decoding.json").read_text() == (straight / "decoding.json").read_text()
+
+
+def test_evaluation_of_other_videos_has_the_same_figures(straight, tmp_path, python):
+    other = tmp_path / "other"
+    made = python(
+        *("-m", "jaxbeh.synthesize", "--out", other, "--videos", 3, "--frames", 600, "--seed", 9)
+    )
+    assert made.returncode == 0, made.stderr
+    target = tmp_path / "submission.csv"
+    words = ("-m", "jaxbeh.evaluate", "--run", straight, "--data", other, "--submission", target)
+    done = python(*words, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "These are videos not trained on" in done.stdout
+    found = json.loads((straight / "evaluation.json").read_text())
+    held_out = json.loads((straight / "held_out.json").read_text())
+    assert found.keys() == held_out.keys()
+    assert found["overall"].keys() == held_out["overall"].keys()
+    assert (found["videos"], found["tuned_f"]) == (3, None)
 
 
 def test_the_submission_of_one_run_and_of_two(mice, straight, tmp_path, python):
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
-    done = python(
-        "-m", "jaxbeh.evaluate", "--run", straight, "--submission", one, "--data", mice, timeout=300
-    )
+    words = ("-m", "jaxbeh.evaluate", "--data", mice, "--run", straight)
+    done = python(*words, "--submission", one, timeout=300)
     assert done.returncode == 0, done.stderr
-    done = python(
-        *("-m", "jaxbeh.evaluate", "--run", straight, "--run", straight, "--tta"),
-        *("--submission", two, "--data", mice, "--test-only"),
-        timeout=300,
-    )
+    held_out = json.loads((straight / "held_out.json").read_text())
+    assert json.loads((straight / "evaluation.json").read_text()) == held_out
+    shown = done.stdout[done.stdout.index("Official F by lab (4 videos)") :].splitlines()
+    assert max(len(line) for line in shown if line[:1] in "│┃┏└┡") <= 100
+    assert f"{held_out['overall']['official_f']:.4f}" in done.stdout
+    # The mean of a run and itself is that run; predicted and tuned again, the figures are the same.
+    done = python(*words, "--run", straight, "--submission", two, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Predicting the videos held out" in done.stdout
+    again = json.loads((straight / "evaluation.json").read_text())
+    assert again["official_f"] == pytest.approx(held_out["official_f"])
+    assert again["labs"].keys() == held_out["labs"].keys()
+    done = python(*words, "--tta", "--submission", two, "--test-only", timeout=300)
     assert done.returncode == 0, done.stderr
     for path in (one, two):
         checked = python("-m", "jaxbeh", "validate-submission", path, "--data", mice)

@@ -17,12 +17,14 @@ class Scored:
     Attributes:
         figures: as `evaluation.json` holds them.
         tables: to print.
+        notes: what the figures are of, where it is not plain.
         official: the challenge's F-score of the bouts, `None` where there is no event or no bout.
         frames: labelled frames scored.
     """
 
     figures: Mapping[str, Any]
     tables: Sequence[Table]
+    notes: Sequence[str]
     official: float | None
     frames: int
 
@@ -36,7 +38,10 @@ class Evaluator(Protocol):
         """The videos that can be predicted and, if labelled, scored; others are reported."""
 
     def score(self, recordings: Sequence[Recording]) -> Scored:
-        """Predict labelled videos and compare."""
+        """Predict labelled videos, none of them trained on, and compare."""
+
+    def score_held_out(self, recordings: Sequence[Recording]) -> Scored:
+        """The same of videos that training held out, each by what did not train on it."""
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """The bouts of videos; and whether they are only the most likely one, none being found."""

@@ -1,21 +1,24 @@
 """Recipe v7: tracks of whole videos to bouts, by one run or the mean of several."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.errors import RunError
 from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.pairs.averaging import average
-from jaxbeh.inference.pairs.counts import score_bouts
 from jaxbeh.inference.pairs.decoding import Decoding, decode, predict_pairs
-from jaxbeh.inference.pairs.held_out import DECODING
+from jaxbeh.inference.pairs.figures import fresh_report, held_out_report
+from jaxbeh.inference.pairs.held_out import DECODING, by_fold
+from jaxbeh.inference.pairs.honest import honest
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
+from jaxbeh.inference.pairs.report import HELD_OUT, Report
 from jaxbeh.inference.pairs.trained import Trained, load
-from jaxbeh.metrics.mabe import mean_of_means
 from jaxbeh.pair_settings import PairConfig
 from jaxbeh.tasks.evaluation import Scored
-from jaxbeh.tasks.task import Table
+from jaxbeh.tasks.pair_tables import report_notes, report_tables
 from jaxbeh.training.pairs.dataset import with_known_keypoints
 from jaxbeh.training.run_folder import RunFolder
 
@@ -25,14 +28,18 @@ class PairEvaluator:
     """See `Evaluator`.
 
     Attributes:
+        folders: of the runs.
         runs: whose probabilities are averaged.
         decoding: of the first run.
         tta: whether to average views, too: the mirror image, and windows that overlap four times.
+        tell: called with a sentence on what takes a while.
     """
 
+    folders: tuple[RunFolder, ...]
     runs: tuple[Trained, ...]
     decoding: Decoding
     tta: bool
+    tell: Callable[[str], None]
 
     @classmethod
     def load(
@@ -57,7 +64,7 @@ class PairEvaluator:
                 f"all; its command, given again, finishes it"
             )
             decoding = Decoding.constant(runs[0].frequencies)
-        return cls(runs, decoding, tta)
+        return cls(tuple(folder for folder, _ in folders), runs, decoding, tta, tell)
 
     def usable(
         self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
@@ -87,29 +94,34 @@ class PairEvaluator:
 
     def score(self, recordings: Sequence[Recording]) -> Scored:
         """See `Evaluator`."""
-        bouts = decode(self._probabilities(recordings), self.decoding)
-        frames = sum(recording.tracking.frames for recording in recordings)
-        if not any(recording.events and len(recording.events.start) for recording in recordings):
-            nothing = {"official_f": None, "videos": len(recordings), "frames": frames}
-            return Scored(nothing, [], None, frames)
-        table = score_bouts(recordings, bouts)
-        official = mean_of_means(table)
-        labs = {str(lab): mean_of_means(rows) for lab, rows in table.groupby("lab_id")}
-        figures = {
-            "official_f": official,
-            "labs": labs,
-            "videos": len(recordings),
-            "frames": frames,
-        }
-        shown = [
-            Table("Official F by lab", ["lab", "F"], list(labs.items())),
-            Table(
-                "Official F by lab and action, counts in frames",
-                ["lab", "action", "F", "hits", "false", "missed"],
-                table.astype(object).to_numpy().tolist(),
-            ),
-        ]
-        return Scored(figures, shown, official, frames)
+        tracks = self._probabilities(recordings)
+        return _scored(fresh_report(tracks, decode(tracks, self.decoding)))
+
+    def score_held_out(self, recordings: Sequence[Recording]) -> Scored:
+        """See `Evaluator`; of a finished run by itself, the figures that its training came to.
+
+        Several runs, or views, are predicted again, each video by the members that held it out, and
+        thresholds tuned anew.
+        """
+        first = self.folders[0]
+        if len(self.runs) == 1 and not self.tta and first.has(DECODING):
+            return _scored(first.parsed(HELD_OUT, Report.from_json))
+        held_out = [set(folder.split()["validation"]) for folder in self.folders]
+        own = [item for item in recordings if all(item.video_id in ids for ids in held_out)]
+        if not own:
+            raise RunError(
+                f"{first.path}: none of the {len(recordings)} videos that it held out is here by "
+                f"the id that it had then; name the folder trained on with --data"
+            )
+        self.tell("Predicting the videos held out, and tuning thresholds on them")
+        folds = by_fold(first, self.runs[0].known.folds, own)
+        fold_of = {item.video_id: fold for fold, items in enumerate(folds) for item in items}
+        predictions: list[list[TrackProbabilities]] = [[] for _ in folds]
+        for track in average([self._held_out(number, own) for number in range(len(self.runs))]):
+            predictions[fold_of[track.recording.video_id]].append(track)
+        predictions = [tracks for tracks in predictions if tracks]
+        found = honest(predictions, self.runs[0].frequencies)
+        return _scored(held_out_report(predictions, found))
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """See `Evaluator`."""
@@ -117,5 +129,27 @@ class PairEvaluator:
         return predicted.bouts, predicted.fallback
 
     def _probabilities(self, recordings: Sequence[Recording]) -> list[TrackProbabilities]:
-        overlap = 4 if self.tta else 2
-        return average([run.predict(recordings, self.tta, overlap) for run in self.runs])
+        return average([run.predict(recordings, self.tta, self._overlap) for run in self.runs])
+
+    def _held_out(
+        self, number: int, recordings: Sequence[Recording]
+    ) -> Iterable[TrackProbabilities]:
+        """What a run's members say of the videos that they held out."""
+        run = self.runs[number]
+        folds = by_fold(self.folders[number], run.known.folds, recordings)
+        return chain.from_iterable(run.predict_held_out(folds, self.tta, self._overlap))
+
+    @property
+    def _overlap(self) -> int:
+        """Windows that hold a frame."""
+        return 4 if self.tta else 2
+
+
+def _scored(report: Report) -> Scored:
+    return Scored(
+        figures=report.model_dump(),
+        tables=report_tables(report),
+        notes=report_notes(report),
+        official=report.official_f,
+        frames=report.frames,
+    )

@@ -9,8 +9,10 @@ from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.inference.pairs.held_out import DECODING, tune_on_held_out
 from jaxbeh.inference.pairs.records import Known
+from jaxbeh.inference.pairs.report import HELD_OUT, Report
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.pair_settings import PairConfig
+from jaxbeh.tasks.pair_tables import report_notes, report_tables
 from jaxbeh.tasks.scene import where
 from jaxbeh.tasks.task import Hooks, Job, Table
 from jaxbeh.training.devices import Devices
@@ -136,9 +138,7 @@ class PairTask:
         if not folder.has(DECODING):
             tell("Predicting the videos held out, and tuning thresholds on them")
             tune_on_held_out(self.config, self.dataset, folder, tell)
-        figures = folder.json("held_out.json")
-        rows = [[lab, value] for lab, value in figures["labs"].items()]
-        rows += [["all, each fold decoded by values tuned on the others", figures["honest_f"]]]
-        rows += [["all, by values tuned on themselves", figures["tuned_f"]]]
-        shown = [[name, "–" if value is None else value] for name, value in rows]
-        return [Table("Official F of the videos held out", ["lab", "F"], shown)]
+        report = folder.parsed(HELD_OUT, Report.from_json)
+        for note in report_notes(report):
+            tell(note)
+        return report_tables(report)

@@ -105,7 +105,12 @@ class SceneEvaluator:
             "videos": len(found),
             "frames": scores.frames,
         }
-        return Scored(figures, [_frame_table(self.classes, scores)], official, scores.frames)
+        shown = [_frame_table(self.classes, scores)]
+        return Scored(figures, shown, [], official, scores.frames)
+
+    def score_held_out(self, recordings: Sequence[Recording]) -> Scored:
+        """See `Evaluator`."""
+        return self.score(recordings)
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """See `Evaluator`."""

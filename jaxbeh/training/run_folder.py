@@ -175,9 +175,9 @@ class RunFolder:
             return SlotTable.from_json(self._read_json("slots.json"))
 
     def split(self) -> dict[str, list[str]]:
-        """Video ids of `train` and `validation`."""
+        """Video ids of `train` and `validation`, and of each fold where there are several."""
         split = self._read_json("split.json")
-        for side in ("train", "validation"):
+        for side in dict.fromkeys(("train", "validation", *split)):
             ids = split.get(side)
             if not isinstance(ids, list) or not all(isinstance(video, str) for video in ids):
                 raise RunError(
