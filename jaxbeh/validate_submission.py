@@ -35,15 +35,20 @@ def validate_submission(
     The rules are those by which `jaxbeh evaluate` checks what it writes. Rows are numbered from 0,
     the line of names not counted.
 
-    An error is something that the challenge refuses or that costs score: exit code 1. A warning is
-    a row that the challenge passes over, since its video, agent, target and action were not looked
-    for: it can never score. With warnings alone, or with nothing, the exit code is 0.
+    An error is something that the challenge refuses or that costs score. A warning is a row that
+    the challenge passes over, since its video, agent, target and action were not looked for: it can
+    never score. Of a file without errors, warnings also say what costs score without a word: labs,
+    videos and actions that it has no row for, and actions that the annotations of a lab in
+    train.csv never show.
+
+    The exit code is 0 where there is no error, 1 where there is one or the data cannot be read, and
+    2 where the command itself is wrong.
     """
     from jaxbeh.data.csv_table import read_csv_table
     from jaxbeh.errors import DataError
     from jaxbeh.inference.submission_rules import violations
 
-    table = _with_numbers(read_csv_table(submission))
+    table = _with_numbers(read_csv_table(submission)).reset_index(drop=True)
     named = set(table["video_id"]) if "video_id" in table.columns else set()
     recordings = _recordings(data, named)
     if not recordings:
@@ -54,8 +59,13 @@ def validate_submission(
     found = violations(table, recordings)
     errors = [item for item in found if item.severity == "error"]
     warnings = [item for item in found if item.severity != "error"]
-    for name, items in (("Errors", errors), ("Rows that can never score (warnings)", warnings)):
-        _print(name, items, show)
+    _print("Errors", errors, show)
+    _print("Rows that can never score (warnings)", warnings, show)
+    if not errors:
+        counted = table.drop(index=[item.row for item in warnings])
+        costly = _costs(counted, recordings, data)
+        _print("What may cost score without a word (warnings)", costly, show)
+        warnings += costly
     videos = "1 video" if len(recordings) == 1 else f"{len(recordings)} videos"
     out.print(
         f"{submission}: {len(table):,} rows for {videos}: {len(errors):,} errors, "
@@ -64,6 +74,16 @@ def validate_submission(
     )
     if errors:
         raise typer.Exit(1)
+
+
+def _costs(
+    rows: "pd.DataFrame", recordings: "Sequence[Recording]", data: Path
+) -> "list[Violation]":
+    from jaxbeh.data.mabe import read_annotated_actions
+    from jaxbeh.inference.submission_costs import costs
+
+    trained = (data / "train.csv").exists()
+    return costs(rows, recordings, read_annotated_actions(data) if trained else {})
 
 
 def _with_numbers(table: "pd.DataFrame") -> "pd.DataFrame":

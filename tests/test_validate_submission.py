@@ -22,14 +22,14 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sound(data):
-    """A row of each labelled video with an event."""
+    """The first event of each triple of each labelled video, all apart."""
     rows = []
     for path in sorted(data.glob("train_annotation/*/*.parquet")):
-        event = pd.read_parquet(path).iloc[0]
-        agent, target = f"mouse{event.agent_id}", f"mouse{event.target_id}"
-        pair = (agent, "self" if agent == target else target)
-        span = (event.start_frame, event.stop_frame)
-        rows.append((len(rows), path.stem, *pair, event.action, *span))
+        events = pd.read_parquet(path).drop_duplicates(["agent_id", "target_id", "action"])
+        for place, event in enumerate(events.itertuples()):
+            agent, target = f"mouse{event.agent_id}", f"mouse{event.target_id}"
+            pair = (agent, "self" if agent == target else target)
+            rows.append((len(rows), path.stem, *pair, event.action, place, place + 1))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -52,6 +52,16 @@ def test_warnings_are_told_and_pass(sound, data, tmp_path):
     assert "0 errors, 1 warnings" in done.output
     assert f"│ {len(sound)} " in done.output
     assert "dances" in done.output
+
+
+def test_what_costs_score_without_a_word_is_told_of_and_passes(sound, data, tmp_path):
+    silent = sound["video_id"].iloc[0]
+    (lab,) = (path.parent.name for path in data.glob(f"train_annotation/*/{silent}.parquet"))
+    done = run(sound[sound["video_id"] != silent], data, tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "What may cost score without a word" in done.output
+    assert f"'{lab}'" in done.output
+    assert "0 errors, 1 warnings" in done.output
 
 
 def test_all_errors_are_counted_and_some_printed(sound, data, tmp_path):

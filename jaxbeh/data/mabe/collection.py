@@ -114,6 +114,25 @@ def read_test(
     return recordings
 
 
+def read_annotated_actions(root: Path) -> dict[str, frozenset[str]]:
+    """The actions in the annotation files of each lab of `train.csv`; no tracking is opened.
+
+    Files that cannot be read are passed over.
+
+    Raises:
+        DataError: the folder or its table cannot be used as a whole.
+    """
+    _require_folder(root)
+    rows = read_videos(root / "train.csv")
+    annotations = _read_annotations(root / "train_annotation", rows, ReadingReport())
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row.video_id in annotations:
+            actions = {triple.action for triple in annotations[row.video_id].triples}
+            found.setdefault(row.lab_id, set()).update(actions)
+    return {lab: frozenset(actions) for lab, actions in found.items()}
+
+
 def _require_folder(root: Path) -> None:
     if not root.is_dir():
         state = "is no folder" if root.exists() else "does not exist"
