@@ -6,7 +6,7 @@ import pytest
 import jaxbeh
 from jaxbeh.config import bundled_configs, load_config
 from jaxbeh.errors import SettingsError
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.pair_settings import PairConfig, PoseConfig
 from jaxbeh.settings import SceneConfig
 
 ROOT = Path(jaxbeh.__file__).parents[1]
@@ -32,7 +32,7 @@ def refusal(*overrides):
 
 @pytest.mark.parametrize("name", bundled_configs())
 def test_every_recipe_loads_and_says_its_command(name):
-    expected = PairConfig if name == "v7" else SceneConfig
+    expected = {"v7": PairConfig, "v7-poses": PoseConfig}.get(name, SceneConfig)
     assert isinstance(load_config(name), expected)
     head = bundled_configs()[name].read_text("utf-8").splitlines()[:3]
     assert head[0].startswith(f"# {name}: ")

@@ -11,6 +11,7 @@ from jaxbeh.inference.pairs.held_out import DECODING, tune_on_held_out
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.pair_settings import PairConfig
+from jaxbeh.tasks.first_weights import from_run
 from jaxbeh.tasks.scene import where
 from jaxbeh.tasks.task import Hooks, Job, Table
 from jaxbeh.training.devices import Devices
@@ -99,11 +100,7 @@ class PairTask:
 
     def content(self) -> Mapping[str, list[str]]:
         """Hashes of what any member trained on, and of what any held out."""
-        split = self.dataset.split()
-        return {
-            "train_content": self.dataset.content(split["train"]),
-            "validation_content": self.dataset.content(split["validation"]),
-        }
+        return self.dataset.content()
 
     def assemble(self, devices: Devices, shards: tuple[int, int] | None = None) -> Job:
         """See `Task`; all frames stay on the devices."""
@@ -113,7 +110,13 @@ class PairTask:
         def run(folder: RunFolder, snapshot: Snapshot, hooks: Hooks) -> Run:
             del snapshot
             return building.run_of(
-                made, self.config, self.dataset, folder, hooks.on_epoch, hooks.on_checkpoint
+                made,
+                self.config,
+                self.dataset,
+                folder,
+                building.validation_of(made, self.dataset, self.config.score),
+                hooks.on_epoch,
+                hooks.on_checkpoint,
             )
 
         plan = made.plan
@@ -128,6 +131,9 @@ class PairTask:
             shards=(1, 1),
             template=building.template(made),
             first=lambda: building.first_snapshot(made),
+            first_from=lambda other, tell: from_run(
+                building.first_snapshot(made), self.config, self, other, tell
+            ),
             run=run,
         )
 
