@@ -187,7 +187,7 @@ def _train(
     from jaxbeh.config import to_yaml
     from jaxbeh.data.content import data_hash
     from jaxbeh.provenance import versions
-    from jaxbeh.tasks import prepare
+    from jaxbeh.tasks import prepare, require_fitting
     from jaxbeh.tasks.task import Hooks
     from jaxbeh.training import assemble as building
     from jaxbeh.training import curves, event_files
@@ -201,7 +201,7 @@ def _train(
     hosts.require_same("the settings", f"{to_yaml(config)} {init_from}")
     other = RunFolder(init_from) if init_from and hosts.first else None
     if other is not None:
-        other.config()  # refuses what is no run before anything is read
+        require_fitting(config, other)
     with reading() as report:
         peers = hosts if hosts.count > 1 else None
         root, recordings = open_to_train(data, config, report, peers)

@@ -39,6 +39,18 @@ def test_every_recipe_loads_and_says_its_command(name):
     assert any(f"python -m jaxbeh.train --config {name}" in line for line in head)
 
 
+def test_another_task_takes_of_its_base_what_it_has_settings_for(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: v7\nnetwork: {width: 96}\nmembers: {folds: 7}\n")
+    (tmp_path / "poses.yaml").write_text("base: ./mine.yaml\ntask: poses\n")
+    mine, poses = load_config(str(path)), load_config(str(tmp_path / "poses.yaml"))
+    assert isinstance(poses, PoseConfig)
+    assert (poses.network, poses.window, poses.data) == (mine.network, mine.window, mine.data)
+    (tmp_path / "poses.yaml").write_text("base: v7\ntask: poses\nmembers: {folds: 7}\n")
+    with pytest.raises(SettingsError, match="there is no such setting; the top level has task"):
+        load_config(str(tmp_path / "poses.yaml"))
+
+
 def test_v6_has_the_values_of_its_history():
     config = load_config("v6")
     assert config.features.name == "motion"

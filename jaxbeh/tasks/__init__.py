@@ -8,6 +8,7 @@ from jaxbeh.errors import RunError
 from jaxbeh.pair_settings import PairConfig, PoseConfig
 from jaxbeh.settings import Config, SceneConfig
 from jaxbeh.tasks.evaluation import Evaluator
+from jaxbeh.tasks.first_weights import require_fitting
 from jaxbeh.tasks.pair_evaluation import PairEvaluator
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.tasks.poses import PoseTask
@@ -78,4 +79,4 @@ def load(folders: Sequence[RunFolder], tta: bool, tell: Callable[[str], None]) -
     return SceneEvaluator.load(folders[0], configs[0], tell)
 
 
-__all__ = ["Task", "load", "prepare", "require_actions"]
+__all__ = ["Task", "load", "prepare", "require_actions", "require_fitting"]

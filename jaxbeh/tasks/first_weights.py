@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from jaxbeh.errors import RunError
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.models.pair_body import BODY
-from jaxbeh.pair_settings import PairConfig, TrackConfig
+from jaxbeh.pair_settings import TrackConfig
+from jaxbeh.settings import Config
 from jaxbeh.tasks.task import Task
 from jaxbeh.training.checkpoints import Leaves, best_of, fill, leaves_of
 from jaxbeh.training.run_folder import RunFolder, differences
@@ -20,53 +21,52 @@ _SOURCE = {"params": "average", "average": "average", "batch_stats": "batch_stat
 """What of the other run's state each part starts from: the weights that it predicts with."""
 
 
+def require_fitting(config: Config, other: RunFolder) -> None:
+    """Refuse to start from a run of another kind or network, before anything is read.
+
+    Raises:
+        RunError: with the differences; or the folder is no run.
+    """
+    theirs = other.config()
+    ours_of_tracks, theirs_of_tracks = (isinstance(one, TrackConfig) for one in (config, theirs))
+    if ours_of_tracks != theirs_of_tracks:
+        raise RunError(
+            f"{other.path} is a run of {theirs.task}, and this one is of {config.task}, which have "
+            f"other networks. Runs of scene classes start from each other, and so do those of "
+            f"v7 and v7-poses"
+        )
+    if not isinstance(config, TrackConfig) or not isinstance(theirs, TrackConfig):
+        return
+    wrong = differences(theirs.network.model_dump(), config.network.model_dump(), "network.")
+    if wrong:
+        remedy = "Set the same here, or train it anew with these."
+        raise RunError("\n".join([f"{other.path}: its network is another one:", *wrong, remedy]))
+
+
 def from_run(
-    snapshot: Snapshot,
-    config: TrackConfig,
-    task: Task,
-    other: RunFolder,
-    tell: Callable[[str], None],
+    snapshot: Snapshot, task: Task, other: RunFolder, tell: Callable[[str], None]
 ) -> Snapshot:
-    """Start from another run's best weights; what stays fresh is told.
+    """Start from the best weights of another run of tracks; what stays fresh is told.
 
     One network of the other run begins all of this one; several begin as many, each its own. Stem,
     exchange and encoder are taken, and heads and labs too if both runs name the same ones.
 
     Args:
         snapshot: a fresh one, on the host.
-        config: of the new run.
-        task: likewise.
-        other: the other run.
+        task: of the new run.
+        other: the other run, which fits (`require_fitting`).
         tell: called with sentences.
 
     Raises:
-        RunError: the other run is of another kind, network or number of networks, or has no
-            checkpoint.
+        RunError: the other run has another number of networks, or no checkpoint.
         CheckpointError: its weights are of another version of jaxbeh.
     """
-    theirs = other.config()
-    if not isinstance(theirs, TrackConfig):
-        raise RunError(
-            f"{other.path} is a run of scene classes, whose network is another one; recipe v7 and "
-            f"v7-poses start from runs of each other"
-        )
-    wrong = differences(theirs.network.model_dump(), config.network.model_dump(), "network.")
-    if wrong:
-        raise RunError(
-            "\n".join(
-                [
-                    f"{other.path}: its network is another one:",
-                    *wrong,
-                    "Set the same here, or train it anew with these.",
-                ]
-            )
-        )
     same_names = _names(other) == _names_of(task.files())
     mine = leaves_of(snapshot)
     taken, fresh = _taken(mine, best_of(other, tell).leaves, same_names, other)
     tell(f"First weights: the best of {other.path}; fresh: {', '.join(fresh) or 'nothing'}")
     _tell_of_slots(task, other, tell)
-    if isinstance(theirs, PairConfig):
+    if other.config().labelled:
         _tell_of_leaks(task, other, tell)
     return fill(snapshot, mine | taken, other.checkpoints)
 

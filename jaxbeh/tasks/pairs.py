@@ -132,7 +132,7 @@ class PairTask:
             template=building.template(made),
             first=lambda: building.first_snapshot(made),
             first_from=lambda other, tell: from_run(
-                building.first_snapshot(made), self.config, self, other, tell
+                building.first_snapshot(made), self, other, tell
             ),
             run=run,
         )

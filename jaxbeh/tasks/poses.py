@@ -105,7 +105,7 @@ class PoseTask:
             template=tracks.template(made),
             first=lambda: building.first_snapshot(made),
             first_from=lambda other, tell: from_run(
-                building.first_snapshot(made), self.config, self, other, tell
+                building.first_snapshot(made), self, other, tell
             ),
             run=run,
         )

@@ -15,7 +15,7 @@ from jaxbeh.errors import RunError
 from jaxbeh.models.pair_body import BODY
 from jaxbeh.pair_settings import PoseConfig
 from jaxbeh.tasks import load, prepare, require_actions
-from jaxbeh.tasks.first_weights import from_run
+from jaxbeh.tasks.first_weights import from_run, require_fitting
 from jaxbeh.training.checkpoints import Checkpoints, best_of, leaves_of
 from jaxbeh.training.pairs.assemble import recipe_of
 from jaxbeh.training.pairs.members import Members
@@ -81,7 +81,7 @@ def begun(config, other, videos=None):
     """Fresh leaves, those that start from another run, and what was told."""
     told = []
     task, snapshot = fresh(config, videos)
-    made = from_run(snapshot, config, task, other, told.append)
+    made = from_run(snapshot, task, other, told.append)
     return leaves_of(snapshot), leaves_of(made), "\n".join(told)
 
 
@@ -140,7 +140,7 @@ def test_another_number_of_networks_is_refused_but_for_one(pairs):
 
 def test_another_network_is_refused_with_the_differences(poses):
     with pytest.raises(RunError) as refused:
-        begun(pair_config("network.width=16", "network.encoder.dropout=0.1"), poses)
+        require_fitting(pair_config("network.width=16", "network.encoder.dropout=0.1"), poses)
     said = str(refused.value)
     assert "network.width: the run has 12, the command says 16" in said
     assert "network.encoder.dropout: the run has 0.2, the command says 0.1" in said
@@ -161,13 +161,17 @@ def test_keypoints_that_take_anothers_place_are_told(poses, tmp_path):
     assert "Keypoints in slots that hold another one there: nose (there snout)" in told
 
 
-def test_a_run_of_scene_classes_is_refused(tmp_path):
+def test_scene_classes_and_tracks_do_not_start_from_each_other(tmp_path, poses):
     folder = RunFolder(tmp_path / "scene")
     folder.path.mkdir()
     (folder.path / "config.yaml").write_text(to_yaml(load_config("debug")))
     (folder.path / "run.json").write_text("{}")
-    with pytest.raises(RunError, match="is a run of scene classes"):
-        begun(pair_config(), folder)
+    with pytest.raises(RunError, match="is a run of scene, and this one is of pairs"):
+        require_fitting(pair_config(), folder)
+    with pytest.raises(RunError, match="is a run of poses, and this one is of scene"):
+        require_fitting(load_config("debug"), poses)
+    require_fitting(load_config("v6"), folder)
+    require_fitting(pair_config("training.seed=1", "window.length=64"), poses)
 
 
 def test_pre_training_goes_on_from_pre_training_with_its_head(poses):
