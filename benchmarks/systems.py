@@ -41,12 +41,12 @@ Folds = Sequence[Sequence[TrackProbabilities]]
 """What is said of each fold's tracks."""
 
 
-def train(task: Task, config: Config, path: Path) -> Run:
+def train(task: Task, config: Config, path: Path, init_from: RunFolder | None = None) -> Run:
     """A whole run, without a word, in a new folder; its programs are left compiled."""
     folder = RunFolder(path)
     folder.start(config, task.slots, task.split(), task.files(), {})
     job = task.assemble(Devices.all())
-    snapshot = job.first()
+    snapshot = job.first() if init_from is None else job.first_from(init_from, lambda _: None)
     checkpoints = Checkpoints(folder.checkpoints, print)
     run = job.run(folder, snapshot, Hooks(lambda _: None, None))
     fit(run, snapshot, checkpoints, StopRequest(), EpochProgress(Console(quiet=True), config, 0))

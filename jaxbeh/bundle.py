@@ -143,10 +143,11 @@ def _names(runs: list[Path]) -> list[str]:
 def _copy_run(folder: "RunFolder", bundle: Path, name: str) -> dict[str, Any]:
     """Copy what predicting needs of a run, and tell what it is."""
     from jaxbeh.errors import RunError
+    from jaxbeh.tasks import require_actions
     from jaxbeh.training.checkpoints import Checkpoints
     from jaxbeh.training.run_folder import RunFolder
 
-    folder.config()  # refuses what is no run
+    require_actions(folder, folder.config())
     target = RunFolder(bundle / "runs" / name)
     best = None
     if folder.checkpoints.is_dir():

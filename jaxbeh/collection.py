@@ -8,7 +8,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from jaxbeh.console import out, print_table
-from jaxbeh.data.mabe import read_labelled
+from jaxbeh.data.mabe import read_labelled, read_tracks
 from jaxbeh.data.mabe.sharing import Peers
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
@@ -42,10 +42,29 @@ def open_labelled(
 
     With peers, which are other processes, each reads its share of the tracking files.
     """
+    folder = _folder(data, config)
+    return folder, read_labelled(folder, config.data, report, _trackings(), peers)
+
+
+def open_to_train(
+    data: Path | None, config: Config, report: ReadingReport, peers: Peers | None = None
+) -> tuple[Path, Sequence[Recording]]:
+    """Read what a config trains on: as `open_labelled`, or all videos without their labels."""
+    if config.labelled:
+        return open_labelled(data, config, report, peers)
+    folder = _folder(data, config)
+    return folder, read_tracks(folder, config.data, report, _trackings(), peers)
+
+
+def _folder(data: Path | None, config: Config) -> Path:
     if data is None:
         data = ensure_default(cache_folder(), config.data.synthetic_videos)
         out.print(f"No --data: training on a synthetic collection, kept in {data}")
-    return data, read_labelled(data, config.data, report, cache_folder() / "tracking", peers)
+    return data
+
+
+def _trackings() -> Path:
+    return cache_folder() / "tracking"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from jaxbeh.errors import SettingsError
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.pair_settings import PairConfig, PoseConfig
 from jaxbeh.regular import read_text
 from jaxbeh.settings import Block, Config, SceneConfig
 
@@ -164,7 +164,20 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         found = _find(base, relative_to=path.parent)
     except SettingsError as error:
         raise SettingsError(f"{path}: base: {error}") from None
-    return _overlay(_resolve(found, (*seen, path)), values)
+    return _overlay(_for_task(values.get("task"), _resolve(found, (*seen, path))), values)
+
+
+def _kind(task: object) -> type[Config]:
+    """The settings of a task."""
+    kinds: dict[object, type[Config]] = {"pairs": PairConfig, "poses": PoseConfig}
+    return kinds.get(str(task), SceneConfig)
+
+
+def _for_task(task: object, base: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a base a file takes: if it names another task, that for which this has settings."""
+    if task is None or task == base.get("task"):
+        return base
+    return {key: value for key, value in base.items() if key in _kind(task).model_fields}
 
 
 def _overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +206,7 @@ def _with_names(block: type[Block], values: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _validate(values: Mapping[str, Any], source: str) -> Config:
-    kind = PairConfig if values.get("task") == "pairs" else SceneConfig
+    kind = _kind(values.get("task"))
     try:
         # JSON is the strict mode in which a list is a tuple and nothing else is converted.
         return kind.model_validate_json(json.dumps(_with_names(kind, values)))

@@ -1,4 +1,4 @@
-"""Settings of recipe v7: who does what to whom, over the data's own actions."""
+"""Settings of recipe v7, who does what to whom over the data's own actions; its pre-training."""
 
 from typing import ClassVar, Literal, Self
 
@@ -61,17 +61,27 @@ class MemberSettings(Block):
         return self
 
 
-class PairConfig(Config):
-    """Actions of each mouse alone and to each other, on 30 frames a second: recipe v7."""
+class HidingSettings(Block):
+    """What of a window is hidden, to be predicted (`training/poses/hiding.py`)."""
 
-    score: ClassVar[str] = "val_official_f"
-    score_name: ClassVar[str] = "official F"
+    spans: int = Field(3, ge=0, description="of each body, in which all of it is hidden")
+    keypoints: Probability = Field(
+        0.3, description="of each keypoint of each body, to be hidden for a span of its own"
+    )
+    longest_seconds: float = Field(1.5, gt=0, description="spans last up to this long")
 
-    task: Literal["pairs"] = "pairs"
+    @model_validator(mode="after")
+    def _something_is_hidden(self) -> Self:
+        if not (self.spans or self.keypoints):
+            raise ValueError("spans and keypoints are 0: nothing is hidden that could be predicted")
+        return self
+
+
+class TrackConfig(Config):
+    """Windows of an agent and an other, on 30 frames a second."""
+
     network: PairNetworkSettings = PairNetworkSettings()
-    loss: PairLossSettings = PairLossSettings()
     augmentation: PairAugmentationSettings = PairAugmentationSettings()
-    members: MemberSettings = MemberSettings()
     average: float = Field(
         0.99, ge=0, lt=1, description="decay a step of the running mean of weights that predicts"
     )
@@ -85,3 +95,25 @@ class PairConfig(Config):
                 f"the poolings of model {self.network.encoder.name} need"
             )
         return self
+
+
+class PairConfig(TrackConfig):
+    """Actions of each mouse alone and to each other: recipe v7."""
+
+    score: ClassVar[str] = "val_official_f"
+    score_name: ClassVar[str] = "official F"
+
+    task: Literal["pairs"] = "pairs"
+    loss: PairLossSettings = PairLossSettings()
+    members: MemberSettings = MemberSettings()
+
+
+class PoseConfig(TrackConfig):
+    """Poses hidden from tracks, labelled or not: the pre-training of recipe v7."""
+
+    score: ClassVar[str] = "val_explained"
+    score_name: ClassVar[str] = "explained"
+    labelled: ClassVar[bool] = False
+
+    task: Literal["poses"] = "poses"
+    hiding: HidingSettings = HidingSettings()

@@ -336,6 +336,8 @@ class Config(Block):
     """The figure of an epoch's line that is to grow."""
     score_name: ClassVar[str] = "macro-F1"
     """What it is called."""
+    labelled: ClassVar[bool] = True
+    """Whether it learns from labels, and predicts them; else from the tracks of all videos."""
 
     task: str
     data: DataSettings = DataSettings()

@@ -185,11 +185,11 @@ def _train(
     on_checkpoint: Callable[[int], None] | None,
     stop: "StopRequest | None",
 ) -> int:
-    from jaxbeh.collection import open_labelled, reading
+    from jaxbeh.collection import open_to_train, reading
     from jaxbeh.config import to_yaml
     from jaxbeh.data.content import data_hash
     from jaxbeh.provenance import versions
-    from jaxbeh.tasks import prepare
+    from jaxbeh.tasks import prepare, require_fitting
     from jaxbeh.tasks.task import Hooks
     from jaxbeh.training import assemble as building
     from jaxbeh.training import curves, event_files
@@ -204,10 +204,10 @@ def _train(
     hosts.require_same("the settings", f"{to_yaml(config)} {init_from}")
     other = RunFolder(init_from) if init_from and hosts.first else None
     if other is not None:
-        other.config()  # refuses what is no run before anything is read
+        require_fitting(config, other)
     with reading() as report:
         peers = hosts if hosts.count > 1 else None
-        root, recordings = open_labelled(data, config, report, peers)
+        root, recordings = open_to_train(data, config, report, peers)
         task = prepare(recordings, config, report)
     for note in task.notes():
         out.print(note)
@@ -265,9 +265,7 @@ def _train(
     elif resumed:
         snapshot = job.template
     else:
-        snapshot = job.first()
-        if other is not None:
-            snapshot = building.from_weights(snapshot, other, out.print)
+        snapshot = job.first() if other is None else job.first_from(other, out.print)
     snapshot = hosts.from_first(snapshot)
     done = int(snapshot.loop.epoch)
     if resumed:
@@ -296,7 +294,10 @@ def _train(
         curves.draw_curves(folder.metrics(), config, path / "curves.png")
     elif not curves.AVAILABLE:
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
-    out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
+    if config.labelled:
+        out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
+    else:
+        out.print(f"Start recipe v7 from it: python -m jaxbeh.train --config v7 --init-from {path}")
     return 0
 
 

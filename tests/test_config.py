@@ -6,7 +6,7 @@ import pytest
 import jaxbeh
 from jaxbeh.config import bundled_configs, load_config
 from jaxbeh.errors import SettingsError
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.pair_settings import PairConfig, PoseConfig
 from jaxbeh.settings import SceneConfig
 
 ROOT = Path(jaxbeh.__file__).parents[1]
@@ -32,11 +32,23 @@ def refusal(*overrides):
 
 @pytest.mark.parametrize("name", bundled_configs())
 def test_every_recipe_loads_and_says_its_command(name):
-    expected = PairConfig if name == "v7" else SceneConfig
+    expected = {"v7": PairConfig, "v7-poses": PoseConfig}.get(name, SceneConfig)
     assert isinstance(load_config(name), expected)
     head = bundled_configs()[name].read_text("utf-8").splitlines()[:3]
     assert head[0].startswith(f"# {name}: ")
     assert any(f"python -m jaxbeh.train --config {name}" in line for line in head)
+
+
+def test_another_task_takes_of_its_base_what_it_has_settings_for(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: v7\nnetwork: {width: 96}\nmembers: {folds: 7}\n")
+    (tmp_path / "poses.yaml").write_text("base: ./mine.yaml\ntask: poses\n")
+    mine, poses = load_config(str(path)), load_config(str(tmp_path / "poses.yaml"))
+    assert isinstance(poses, PoseConfig)
+    assert (poses.network, poses.window, poses.data) == (mine.network, mine.window, mine.data)
+    (tmp_path / "poses.yaml").write_text("base: v7\ntask: poses\nmembers: {folds: 7}\n")
+    with pytest.raises(SettingsError, match="there is no such setting; the top level has task"):
+        load_config(str(tmp_path / "poses.yaml"))
 
 
 def test_v6_has_the_values_of_its_history():

@@ -150,7 +150,7 @@ def test_a_block_without_a_name_is_of_the_default_kind(tmp_path):
     assert (config.model.temporal.name, config.model.temporal.layers) == ("bilstm", 3)
 
 
-@pytest.mark.parametrize("name", [*RECIPES, "v7", "debug"])
+@pytest.mark.parametrize("name", [*RECIPES, "v7", "v7-poses", "debug"])
 def test_the_readme_of_the_configs_gathers_their_headers(name):
     path = bundled_configs()[name]
     header = itertools.takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())

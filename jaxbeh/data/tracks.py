@@ -113,6 +113,14 @@ def tracks_of(
     return found
 
 
+def all_tracks(video: int, recording: Recording) -> list[Track]:
+    """Each mouse towards each other one, or alone if there is no other; no action is looked for."""
+    mice = recording.tracking.mice
+    pairs = [(agent, other) for agent in mice for other in mice if other != agent]
+    met = [Track(video, agent, other, f"mouse{other}", ()) for agent, other in pairs]
+    return met or [Track(video, mouse, 0, "self", ()) for mouse in mice]
+
+
 def action_bits(
     recording: Recording, track: Track, vocabulary: ActionVocabulary
 ) -> NDArray[np.uint32]:

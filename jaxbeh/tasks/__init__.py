@@ -1,15 +1,17 @@
-"""What the commands do with a run, by its task: the scene's classes, or pairs and their actions."""
+"""What the commands do with a run, by its task: scene classes, actions of pairs, hidden poses."""
 
 from collections.abc import Callable, Sequence
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import RunError
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.pair_settings import PairConfig, PoseConfig
 from jaxbeh.settings import Config, SceneConfig
 from jaxbeh.tasks.evaluation import Evaluator
+from jaxbeh.tasks.first_weights import require_fitting
 from jaxbeh.tasks.pair_evaluation import PairEvaluator
 from jaxbeh.tasks.pairs import PairTask
+from jaxbeh.tasks.poses import PoseTask
 from jaxbeh.tasks.scene import SceneTask
 from jaxbeh.tasks.scene_evaluation import SceneEvaluator
 from jaxbeh.tasks.task import Task
@@ -17,7 +19,7 @@ from jaxbeh.training.run_folder import RunFolder
 
 
 def prepare(recordings: Sequence[Recording], config: Config, report: ReadingReport) -> Task:
-    """Make of labelled recordings what a config trains on.
+    """Make of recordings what a config trains on.
 
     Raises:
         RunError: no video teaches anything.
@@ -26,18 +28,36 @@ def prepare(recordings: Sequence[Recording], config: Config, report: ReadingRepo
     """
     if isinstance(config, PairConfig):
         return PairTask.prepare(recordings, config, report)
+    if isinstance(config, PoseConfig):
+        return PoseTask.prepare(recordings, config, report)
     assert isinstance(config, SceneConfig)
     return SceneTask.prepare(recordings, config, report)
+
+
+def require_actions(folder: RunFolder, config: Config) -> None:
+    """Refuse a run that predicts no action.
+
+    Raises:
+        RunError: with what it is for.
+    """
+    if not config.labelled:
+        raise RunError(
+            f"{folder.path} is pre-training and predicts no action; start recipe v7 from it:\n"
+            f"  python -m jaxbeh.train --config v7 --init-from {folder.path}"
+        )
 
 
 def load(folders: Sequence[RunFolder], tta: bool, tell: Callable[[str], None]) -> Evaluator:
     """Trained runs, several only of pairs, as what predicts.
 
     Raises:
-        RunError: runs that cannot be averaged; one has no checkpoint, or a file of it is damaged.
+        RunError: runs that cannot be averaged, or predict nothing; one has no checkpoint, or a file
+            of it is damaged.
         CheckpointError: a checkpoint does not fit its settings.
     """
     configs = [folder.config() for folder in folders]
+    for folder, config in zip(folders, configs, strict=True):
+        require_actions(folder, config)
     pairs = [
         (folder, config)
         for folder, config in zip(folders, configs, strict=True)
@@ -59,4 +79,4 @@ def load(folders: Sequence[RunFolder], tta: bool, tell: Callable[[str], None]) -
     return SceneEvaluator.load(folders[0], configs[0], tell)
 
 
-__all__ = ["Task", "load", "prepare"]
+__all__ = ["Task", "load", "prepare", "require_actions", "require_fitting"]

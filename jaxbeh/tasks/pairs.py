@@ -12,6 +12,7 @@ from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.pairs.report import HELD_OUT, Report
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.pair_settings import PairConfig
+from jaxbeh.tasks.first_weights import from_run
 from jaxbeh.tasks.pair_tables import report_notes, report_tables
 from jaxbeh.tasks.scene import where
 from jaxbeh.tasks.task import Hooks, Job, Table
@@ -101,11 +102,7 @@ class PairTask:
 
     def content(self) -> Mapping[str, list[str]]:
         """Hashes of what any member trained on, and of what any held out."""
-        split = self.dataset.split()
-        return {
-            "train_content": self.dataset.content(split["train"]),
-            "validation_content": self.dataset.content(split["validation"]),
-        }
+        return self.dataset.content()
 
     def assemble(self, devices: Devices, shards: tuple[int, int] | None = None) -> Job:
         """See `Task`; all frames stay on the devices."""
@@ -115,7 +112,13 @@ class PairTask:
         def run(folder: RunFolder, snapshot: Snapshot, hooks: Hooks) -> Run:
             del snapshot
             return building.run_of(
-                made, self.config, self.dataset, folder, hooks.on_epoch, hooks.on_checkpoint
+                made,
+                self.config,
+                self.dataset,
+                folder,
+                building.validation_of(made, self.dataset, self.config.score),
+                hooks.on_epoch,
+                hooks.on_checkpoint,
             )
 
         plan = made.plan
@@ -130,6 +133,9 @@ class PairTask:
             shards=(1, 1),
             template=building.template(made),
             first=lambda: building.first_snapshot(made),
+            first_from=lambda other, tell: from_run(
+                building.first_snapshot(made), self, other, tell
+            ),
             run=run,
         )
 

@@ -101,6 +101,9 @@ class SceneTask:
             shards=made.shards,
             template=template,
             first=lambda: building.first_snapshot(made, self.dataset),
+            first_from=lambda other, tell: building.from_weights(
+                building.first_snapshot(made, self.dataset), other, tell
+            ),
             run=run,
         )
 

@@ -42,6 +42,7 @@ class Job:
         shards: how many shards the frames of the two sides are trained on and judged in.
         template: a snapshot's shapes and dtypes.
         first: makes the first snapshot, on the host.
+        first_from: makes it from another run's best weights, and tells what stays fresh.
         run: what the loop works with, from a snapshot.
     """
 
@@ -50,11 +51,12 @@ class Job:
     shards: tuple[int, int]
     template: Snapshot
     first: Callable[[], Snapshot]
+    first_from: Callable[[RunFolder, Callable[[str], None]], Snapshot]
     run: Callable[[RunFolder, Snapshot, Hooks], Run]
 
 
 class Task(Protocol):
-    """Labelled videos, and what is to be learnt from them."""
+    """Videos, and what is to be learnt from them."""
 
     @property
     def slots(self) -> SlotTable:

@@ -27,14 +27,14 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], config: Config, path: Path) 
     losses.plot(epochs, [line["train_loss"] for line in lines], label="training")
     losses.plot(epochs, [line["val_loss"] for line in lines], label="validation")
     losses.set_ylabel("loss")
-    for name in lines[0]["val_f1"]:
+    for name in lines[0].get("val_f1", ()):
         values = [line["val_f1"][name] for line in lines]
         shown = [float("nan") if value is None else value for value in values]
         scores.plot(epochs, shown, linewidth=1, alpha=0.7, label=name)
     scores.plot(
         epochs, [line[config.score] for line in lines], color="black", label=config.score_name
     )
-    scores.set_ylabel("validation F1")
+    scores.set_ylabel(f"validation {config.score_name}")
     scores.set_ylim(0, 1)
     rates.plot(epochs, [line["learning_rate"] for line in lines])
     rates.set_ylabel("learning rate")

@@ -107,14 +107,9 @@ class RunFolder:
             RunError: with the differences and the two ways on; or a file of the run is a link.
         """
         self._refuse_links()
-        old, new = self.settings(), _flat(config.model_dump())
-        differences = [
-            f"  {key}: the run has {old.get(key)!r}, the command says {new.get(key)!r}"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key)
-        ]
+        found = differences(self.config().model_dump(), config.model_dump())
         recorded = self.record()
-        differences += [
+        found += [
             f"  {label}: the run has {recorded.get(key)}, the command brings {record.get(key)}"
             for key, label in (("data_hash", "data (hash)"), ("init_from", "first weights"))
             if recorded.get(key) != record.get(key)
@@ -124,13 +119,13 @@ class RunFolder:
             if before[side] != split[side]:
                 moved = sorted(set(before[side]) ^ set(split[side]))
                 what = f"differ in {', '.join(moved[:5])}" if moved else "come in another order"
-                differences.append(f"  split: the {side} videos {what}")
-        if differences:
+                found.append(f"  split: the {side} videos {what}")
+        if found:
             raise RunError(
                 "\n".join(
                     [
                         f"{self.path} is a run of its own, made from something else:",
-                        *differences,
+                        *found,
                         "Two ways on: --run OTHER starts a run in another folder;",
                         f"--run OTHER --init-from {self.path} starts it from this run's weights.",
                     ]
@@ -347,6 +342,16 @@ def _unwritten(path: Path, error: OSError) -> RunError:
         f"{path}: cannot be written ({error.strerror}). Make room, mend the permissions or put the "
         f"folder back, and give the same command again: it continues from the last checkpoint"
     )
+
+
+def differences(run: Mapping[str, Any], command: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """A line for each setting that a run has otherwise than a command, by its dotted key."""
+    old, new = _flat(run, prefix), _flat(command, prefix)
+    return [
+        f"  {key}: the run has {old.get(key)!r}, the command says {new.get(key)!r}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

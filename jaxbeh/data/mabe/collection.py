@@ -57,10 +57,7 @@ def read_labelled(
         DataError: the folder or its table cannot be used as a whole, or no labelled video is left;
             the text has the reasons.
     """
-    _require_folder(root)
-    table = root / "train.csv"
-    if not table.exists():
-        raise DataError(f"{table}: there is no such file; {_LAYOUT}")
+    table = _training_table(root)
     rows = read_videos(table)
     annotations = _read_annotations(root / "train_annotation", rows, report)
     whitelists = _whitelists(rows, annotations, report)
@@ -72,6 +69,37 @@ def read_labelled(
             if row.video_id in whitelists and row.video_id in annotations
         ]
     )
+    if not recordings:
+        raise DataError(_none_left(table, len(rows), "trained on", report))
+    return recordings
+
+
+def read_tracks(
+    root: Path,
+    settings: DataSettings,
+    report: ReadingReport,
+    cache: Path | None,
+    peers: Peers | None = None,
+) -> tuple[Recording, ...]:
+    """Read all videos of `train.csv`, labelled or not, in its order; no annotation is opened.
+
+    Their `events` and whitelists are `None`.
+
+    Args:
+        root: as for `read_labelled`, and likewise all others.
+        settings: likewise.
+        report: likewise.
+        cache: likewise.
+        peers: likewise.
+
+    Raises:
+        DataError: the folder or its table cannot be used as a whole, or none of its videos can be
+            read; the text has the reasons.
+    """
+    table = _training_table(root)
+    rows = read_videos(table)
+    reader = _Reader(root / "train_tracking", settings, report, cache, peers)
+    recordings = reader.read([_Wanted(row, None, None) for row in rows])
     if not recordings:
         raise DataError(_none_left(table, len(rows), "trained on", report))
     return recordings
@@ -131,6 +159,14 @@ def read_annotated_actions(root: Path) -> dict[str, frozenset[str]]:
             actions = {triple.action for triple in annotations[row.video_id].triples}
             found.setdefault(row.lab_id, set()).update(actions)
     return {lab: frozenset(actions) for lab, actions in found.items()}
+
+
+def _training_table(root: Path) -> Path:
+    _require_folder(root)
+    table = root / "train.csv"
+    if not table.exists():
+        raise DataError(f"{table}: there is no such file; {_LAYOUT}")
+    return table
 
 
 def _require_folder(root: Path) -> None:

@@ -19,7 +19,6 @@ from jaxbeh.data.pair_store import (
     PairFrames,
     PairStore,
     build_pair_store,
-    gather_pairs,
     grid_frames,
     pair_windows,
 )
@@ -33,7 +32,12 @@ from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.pairs.loss import probabilities
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.programs import init_members
-from jaxbeh.training.pairs.recipe import PairRecipe, in_a_mirror, predict_logits
+from jaxbeh.training.pairs.recipe import (
+    PairRecipe,
+    in_a_mirror,
+    predict_logits,
+    unchanged_frames,
+)
 from jaxbeh.vocabulary import SlotTable
 
 _PLACES_AT_ONCE = 2**19
@@ -190,8 +194,7 @@ def add_pair_probabilities(
         sums: so far, a row a place of the grid.
         windows: the batch.
     """
-    still = jnp.ones(windows.shape, jnp.float32)
-    frames = gather_pairs(store, windows, jnp.zeros_like(windows), still, recipe.length)
+    frames = unchanged_frames(recipe, store, windows)
 
     def of_member(one: Any, seen: PairFrames) -> Array:
         return probabilities(recipe.loss, predict_logits(recipe, one, seen), frames.known)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,7 +13,8 @@ from jaxbeh.data.pair_store import build_pair_store, grid_frames, pair_windows
 from jaxbeh.data.store import starts_of
 from jaxbeh.data.tracks import ActionVocabulary
 from jaxbeh.errors import RunError
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.features.normaliser import Normaliser
+from jaxbeh.pair_settings import PairConfig, TrackConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
 from jaxbeh.training.devices import Devices
@@ -27,10 +29,11 @@ from jaxbeh.training.pairs.members import Members, plan_members
 from jaxbeh.training.pairs.programs import (
     Judged,
     PairData,
-    build_pair_programs,
+    build_track_programs,
+    judge,
     judged_windows,
 )
-from jaxbeh.training.pairs.recipe import PairRecipe
+from jaxbeh.training.pairs.recipe import PairRecipe, TrackRecipe
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs, compile_ahead
 from jaxbeh.training.run_folder import RunFolder
@@ -38,8 +41,8 @@ from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
 
 
 @dataclass(frozen=True)
-class PairsAssembled:
-    """A run of pairs ready to be started or continued.
+class Assembled:
+    """A run of tracks ready to be started or continued.
 
     Attributes:
         programs: compiled calls.
@@ -61,7 +64,7 @@ class PairsAssembled:
     root: jax.Array
     rate: Callable[[int], float]
     cool: Callable[[LoopState], LoopState]
-    recipe: PairRecipe
+    recipe: TrackRecipe
     members: Members
     devices: Devices
     budget: Budget
@@ -85,7 +88,7 @@ def assemble(
     dataset: PairDataset,
     devices: Devices | None = None,
     members: Members | None = None,
-) -> PairsAssembled:
+) -> Assembled:
     """Build store and programs, and bring the store to the devices.
 
     Args:
@@ -95,28 +98,39 @@ def assemble(
         members: all of the run's by default; fewer train to the same weights as among all.
 
     Raises:
-        RunError: the frames do not fit on a device, or the devices cannot share a batch.
+        RunError: the frames do not fit on a device, or a fold leaves nothing to train on.
     """
     devices = devices or Devices.all()
     members = members or Members.all(dataset.folds, config.members.seeds)
+    recipe = recipe_of(config, dataset)
+    places = sum(grid_frames(dataset.recordings[track.video]) for track in dataset.tracks)
+    validate = partial(judge, recipe, members, places, devices)
+    return assemble_tracks(config, dataset, recipe, members, devices, validate)
+
+
+def assemble_tracks(
+    config: TrackConfig,
+    dataset: PairDataset,
+    recipe: TrackRecipe,
+    members: Members,
+    devices: Devices,
+    validate: Callable[[TrainState, PairData, Normaliser | None], Any],
+) -> Assembled:
+    """The same whatever is learnt: `recipe` says what, `validate` how it is judged."""
     window, settings = config.window, config.training
     own, tracks = dataset.recordings, dataset.tracks
     training = pair_windows(own, tracks, window.length, window.train_stride)
     tiles = pair_windows(own, tracks, window.length, window.length)
     both = (np.concatenate([training[0], tiles[0]]), np.concatenate([training[1], tiles[1]]))
     store = build_pair_store(
-        own, tracks, dataset.slots, dataset.vocabulary, dataset.labs, both, dataset.bits
+        own, tracks, dataset.slots, dataset.vocabulary, dataset.labs, both, dataset.bits or None
     )
     fold = dataset.track_fold
     seen = fold[training[0][:, 0]] != np.arange(dataset.folds, dtype=np.int32)[:, None]
     if not seen.any(axis=1).all():
         raise RunError("a fold leaves no window to train on; give fewer folds")
-    plan = plan_members(seen, members.count, settings.batch_size, longest_call())
-    if plan.rows % devices.count:
-        raise RunError(
-            f"training.batch_size: batches of {plan.rows} windows cannot be shared evenly by "
-            f"{devices.count} devices; choose a multiple of {devices.count}"
-        )
+    batches = (settings.batch_size, longest_call(), devices.count)
+    plan = plan_members(seen, members.count, *batches)
     table = judged_windows(tiles[0], fold, members, settings.batch_size, len(training[0]))
     places = np.array([grid_frames(own[track.video]) for track in tracks], np.int64)
     leaves: dict[str, Any] = {
@@ -126,24 +140,23 @@ def assemble(
     }
     data = PairData(store=store, **leaves)
     nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
-    recipe = recipe_of(config, dataset)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, settings.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
-    programs = build_pair_programs(recipe, rule, plan, members, int(places.sum()), devices)
+    programs = build_track_programs(recipe, rule, plan, members, devices, validate)
     root = devices.key(settings.seed)
     arguments = (
         devices.shapes(jax.eval_shape(programs.init, root)),
         devices.shapes(EpochSums.zero()),
         devices.shapes(data),
         devices.shapes(jax.ShapeDtypeStruct((plan.steps, members.count, plan.rows), np.int32)),
-        None,
+        devices.shapes(recipe.statistics),
         devices.shapes(root),
         devices.shapes(np.float32(1)),
     )
     programs, step = compile_ahead(programs, arguments, nbytes)
     budget = Budget(nbytes, step, devices.memory)
     require_room(devices, budget)
-    return PairsAssembled(
+    return Assembled(
         programs=programs,
         plan=plan,
         data=devices.put(data),
@@ -158,25 +171,25 @@ def assemble(
     )
 
 
-def first_snapshot(assembled: PairsAssembled) -> Snapshot:
-    """A fresh state of all members, on the host."""
+def first_snapshot(assembled: Assembled, statistics: Normaliser | None = None) -> Snapshot:
+    """A fresh state of all members, on the host, with the statistics that the recipe needs."""
     state = assembled.programs.init(assembled.root)
     return Snapshot(
-        train=fetch(state), sums=EpochSums.zero(), loop=LoopState.start(), normaliser=None
+        train=fetch(state), sums=EpochSums.zero(), loop=LoopState.start(), normaliser=statistics
     )
 
 
-def template(assembled: PairsAssembled) -> Snapshot:
+def template(assembled: Assembled) -> Snapshot:
     """A snapshot of shapes and dtypes, without computing anything."""
     return Snapshot(
         train=jax.eval_shape(assembled.programs.init, assembled.root),
         sums=EpochSums.zero(),
         loop=LoopState.start(),
-        normaliser=None,
+        normaliser=assembled.recipe.statistics,
     )
 
 
-def validation_of(assembled: PairsAssembled, dataset: PairDataset, score: str) -> Validation:
+def validation_of(assembled: Assembled, dataset: PairDataset, score: str) -> Validation:
     """Judge by the official F of what each member's likeliest actions are in its fold.
 
     Members of one seed cover all folds and are scored together; seeds are averaged.
@@ -233,10 +246,11 @@ def _by_lab(by_seed: list[dict[str, dict[int, float]]]) -> dict[str, float]:
 
 
 def run_of(
-    assembled: PairsAssembled,
-    config: PairConfig,
+    assembled: Assembled,
+    config: TrackConfig,
     dataset: PairDataset,
     folder: RunFolder,
+    validation: Validation,
     on_epoch: Callable[[Mapping[str, Any]], None],
     on_checkpoint: Callable[[int], None] | None,
 ) -> Run:
@@ -262,14 +276,14 @@ def run_of(
         root=assembled.root,
         rate=assembled.rate,
         cool=assembled.cool,
-        validation=validation_of(assembled, dataset, config.score),
+        validation=validation,
         settings=config.training,
         on_epoch=on_epoch,
         on_checkpoint=on_checkpoint,
     )
 
 
-def with_data(assembled: PairsAssembled) -> Programs:
+def with_data(assembled: Assembled) -> Programs:
     """The programs as the loop calls them: an order follows from key and step alone."""
     programs, trained = assembled.programs, assembled.data.trained
 

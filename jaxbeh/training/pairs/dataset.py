@@ -65,16 +65,14 @@ class PairDataset:
             **by_fold,
         }
 
-    def content(self, videos: Sequence[str]) -> list[str]:
-        """Content hashes of the trackings of some videos."""
-        wanted = set(videos)
-        return sorted(
-            {
-                recording.tracking.content_hash
-                for recording in self.recordings
-                if recording.video_id in wanted
-            }
-        )
+    def content(self) -> dict[str, list[str]]:
+        """Content hashes of what any member trained on, and of what any held out."""
+        split = self.split()
+        hashes = {item.video_id: item.tracking.content_hash for item in self.recordings}
+        return {
+            f"{side}_content": sorted({hashes[video] for video in split[side]})
+            for side in ("train", "validation")
+        }
 
 
 def build_pair_dataset(

@@ -45,7 +45,7 @@ class Members:
 
 
 def plan_members(
-    trained: NDArray[np.bool_], members: int, batch_size: int, longest_call: int
+    trained: NDArray[np.bool_], members: int, batch_size: int, longest_call: int, devices: int = 1
 ) -> EpochPlan:
     """An epoch in numbers, the same for all members; its rows are those of one member.
 
@@ -57,10 +57,11 @@ def plan_members(
         members: m, of the run.
         batch_size: windows of a batch of one member, at most.
         longest_call: steps of a call, at most.
+        devices: share a batch evenly: it gets some windows more if need be.
     """
     mean = max(1, round(trained.sum() / len(trained)))
     steps = -(-mean // batch_size)
-    rows = -(-mean // steps)
+    rows = -(-mean // (steps * devices)) * devices
     per_call = next(n for n in range(min(longest_call, steps), 0, -1) if steps % n == 0)
     return EpochPlan(
         windows=steps * rows * members, steps=steps, rows=rows, steps_per_call=per_call

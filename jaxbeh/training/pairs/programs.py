@@ -1,5 +1,6 @@
-"""The compiled programs of recipe v7: all members of a run in each."""
+"""The compiled programs of tracks, of recipe v7 most: all members of a run in each."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,15 +12,21 @@ from flax import struct
 from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxbeh.data.pair_store import PairFrames, PairStore, gather_pairs
+from jaxbeh.data.pair_store import PairStore
 from jaxbeh.data.store import WINDOWS
+from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.features.pairwise import OWN, RELATION
 from jaxbeh.models.inputs import PairInputs
 from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
-from jaxbeh.training.pairs.loss import pair_loss, probabilities
+from jaxbeh.training.pairs.loss import probabilities
 from jaxbeh.training.pairs.members import Members, member_order
-from jaxbeh.training.pairs.recipe import PairRecipe, inputs_of, predict_logits, training_frames
+from jaxbeh.training.pairs.recipe import (
+    PairRecipe,
+    TrackRecipe,
+    predict_logits,
+    unchanged_frames,
+)
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
 from jaxbeh.training.state import EpochSums, TrainState
@@ -65,22 +72,31 @@ class Judged:
     decisions: Array
 
 
-def build_pair_programs(
-    recipe: PairRecipe,
+def build_track_programs(
+    recipe: TrackRecipe,
     optimiser: optax.GradientTransformation,
     plan: EpochPlan,
     members: Members,
-    places: int,
     devices: Devices,
+    validate: Callable[[TrainState, PairData, Normaliser | None], Any],
 ) -> Programs:
-    """Assemble and jit; nothing is compiled before the first call."""
+    """Assemble and jit; nothing is compiled before the first call.
+
+    Args:
+        recipe: what is trained.
+        optimiser: the rule of updates.
+        plan: of the training epoch.
+        members: which networks.
+        devices: where.
+        validate: what an epoch is judged by, a pure function.
+    """
     jit = partial(jax.jit, out_shardings=devices.everywhere)
     train = partial(train_members, recipe, optimiser, plan, members, devices)
     return Programs(
         init=jit(partial(init_members, recipe, optimiser, members)),
         shuffle=jit(partial(order_of_epoch, plan, members)),
         train=jit(train, donate_argnums=(0, 1)),
-        validate=jit(partial(judge, recipe, members, places, devices)),
+        validate=jit(validate),
     )
 
 
@@ -95,7 +111,7 @@ def blank_inputs(length: int) -> PairInputs:
 
 
 def init_members(
-    recipe: PairRecipe, optimiser: optax.GradientTransformation, members: Members, root: Array
+    recipe: TrackRecipe, optimiser: optax.GradientTransformation, members: Members, root: Array
 ) -> TrainState:
     """Fresh states, stacked along a first axis m; the step is one for all."""
 
@@ -125,7 +141,7 @@ def order_of_epoch(
 
 
 def train_members(
-    recipe: PairRecipe,
+    recipe: TrackRecipe,
     optimiser: optax.GradientTransformation,
     plan: EpochPlan,
     members: Members,
@@ -134,12 +150,11 @@ def train_members(
     sums: EpochSums,
     data: PairData,
     order: Array,
-    normaliser: None,
+    normaliser: Normaliser | None,
     root: Array,
     rate_scale: Array,
 ) -> tuple[TrainState, EpochSums]:
     """Scan `steps_per_call` updates of all members from where `state.step` stands."""
-    del normaliser  # the features are scaled by constants
     streams = members.keys(root, _STEP)
     shared = NamedSharding(devices.mesh, PartitionSpec(None, WINDOWS))
 
@@ -149,7 +164,7 @@ def train_members(
         state, sums = carry
         windows = lax.with_sharding_constraint(order[state.step % plan.steps], shared)
         keys = jax.vmap(lambda stream: jax.random.fold_in(stream, state.step))(streams)
-        one = partial(update, recipe, optimiser, data.store, rate_scale, state.step)
+        one = partial(update, recipe, optimiser, data.store, normaliser, rate_scale, state.step)
         variables = (state.params, state.batch_stats, state.opt_state, state.average)
         variables, loss, weight, finite = jax.vmap(one)(variables, windows, keys)
         params, batch_stats, opt_state, average = variables
@@ -176,16 +191,17 @@ def train_members(
 
 
 def update(
-    recipe: PairRecipe,
+    recipe: TrackRecipe,
     optimiser: optax.GradientTransformation,
     store: PairStore,
+    normaliser: Normaliser | None,
     rate_scale: Array,
     step: Array,
     variables: tuple[Any, Any, Any, Any],
     windows: Array,
     key: Array,
 ) -> tuple[tuple[Any, Any, Any, Any], Array, Array, Array]:
-    """One step of one member: gather, augmentation, features, model, loss, update, average.
+    """One step of one member: its lesson, model, loss, update, average.
 
     Returns:
         What of the state is the member's; the batch's loss sum and weight sum; whether loss and
@@ -193,8 +209,7 @@ def update(
     """
     params, batch_stats, opt_state, average = variables
     frames_key, dropout_key = jax.random.split(key)
-    frames = training_frames(recipe, store, windows, frames_key)
-    inputs = inputs_of(frames)
+    inputs, wanted = recipe.lesson(store, windows, frames_key, normaliser)
 
     def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
         logits, changed = recipe.model.apply(
@@ -204,7 +219,7 @@ def update(
             mutable=["batch_stats"],
             rngs={"dropout": dropout_key},
         )
-        loss, weight = loss_of_frames(recipe, logits, frames)
+        loss, weight = recipe.missed(logits, wanted)
         return loss / jnp.maximum(weight, LEAST_WEIGHT), (
             loss,
             weight,
@@ -229,11 +244,6 @@ def update(
     return changed, loss, weight, finite
 
 
-def loss_of_frames(recipe: PairRecipe, logits: Array, frames: PairFrames) -> tuple[Array, Array]:
-    """See `pair_loss`."""
-    return pair_loss(recipe.loss, logits, frames.seen, frames.known, frames.mask, recipe.weights)
-
-
 def judge(
     recipe: PairRecipe,
     members: Members,
@@ -241,7 +251,7 @@ def judge(
     devices: Devices,
     state: TrainState,
     data: PairData,
-    normaliser: None,
+    normaliser: Normaliser | None,
 ) -> Judged:
     """What each member's averaged weights say of the windows that it held out."""
     del normaliser
@@ -250,15 +260,9 @@ def judge(
     seed = jnp.asarray(members.seed)[:, None, None]
 
     def of_member(variables: Any, windows: Array) -> tuple[Array, Array, Array, Array]:
-        frames = gather_pairs(
-            data.store,
-            windows,
-            jnp.zeros_like(windows),
-            jnp.ones(windows.shape, jnp.float32),
-            recipe.length,
-        )
+        frames = unchanged_frames(recipe, data.store, windows)
         logits = predict_logits(recipe, variables, frames)
-        loss, weight = loss_of_frames(recipe, logits, frames)
+        loss, weight = recipe.missed(logits, frames)
         found = decide(recipe.loss, logits, frames.known)
         window = data.store.windows[jnp.maximum(windows, 0)]
         place = (data.place[window[:, 0]] + window[:, 2])[:, None] + jnp.arange(recipe.length)

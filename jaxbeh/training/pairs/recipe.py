@@ -1,6 +1,7 @@
 """The fixed part of v7's programs, and the way from gathered pairs to logits."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,27 +12,27 @@ from jax import Array
 
 from jaxbeh.data.pair_store import GRID_HZ, NO_LAB, PairFrames, PairStore, gather_pairs
 from jaxbeh.features.mirroring import counterparts, mirror_points
+from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.features.pairwise import pairwise
 from jaxbeh.models.inputs import PairInputs
 from jaxbeh.models.pair_network import PairNetwork
-from jaxbeh.pair_settings import PairAugmentationSettings, PairConfig
+from jaxbeh.pair_settings import PairAugmentationSettings, PairConfig, TrackConfig
 from jaxbeh.training.pairs.augmentation import augment
+from jaxbeh.training.pairs.loss import pair_loss
 from jaxbeh.training.recipe import precision
 from jaxbeh.vocabulary import SlotTable
 
 
 @dataclass(frozen=True)
-class PairRecipe:
-    """What the programs are built from.
+class TrackRecipe(ABC):
+    """What the programs of tracks are built from, whatever is learnt of them.
 
     Attributes:
-        model: `(PairInputs, train) → logits [b, t, c]`.
+        model: `(PairInputs, train) → [b, t, c]`.
         mirrored: where the mirror image of each keypoint slot stands.
         length: t, places of the grid.
         jitter: training windows start up to this share of a stride off, in places of the grid.
         augmentation: what training windows are changed by.
-        loss: `softmax` or `bce`.
-        weights: c weights.
         average: decay of the running mean of weights.
         skip_nonfinite: updates of a member that are not finite change nothing of it.
     """
@@ -41,10 +42,48 @@ class PairRecipe:
     length: int
     jitter: int
     augmentation: PairAugmentationSettings
-    loss: str
-    weights: tuple[float, ...]
     average: float
     skip_nonfinite: bool
+
+    @property
+    def statistics(self) -> Normaliser | None:
+        """Shapes and dtypes of the statistics that `lesson` takes, if it needs any."""
+        return None
+
+    @abstractmethod
+    def lesson(
+        self, store: PairStore, windows: Array, key: Array, statistics: Normaliser | None
+    ) -> tuple[PairInputs, Any]:
+        """What the model is shown of a batch of training windows, and what `missed` takes."""
+
+    @abstractmethod
+    def missed(self, said: Array, wanted: Any) -> tuple[Array, Array]:
+        """Sum of losses of what the model says, and sum of their weights, float32 scalars."""
+
+
+def windows_of(config: TrackConfig, slots: SlotTable) -> dict[str, Any]:
+    """What a recipe has of its config and keypoints whatever is learnt, by the fields' names."""
+    return {
+        "mirrored": counterparts(slots.names),
+        "length": config.window.length,
+        "jitter": config.window.train_stride // 2,
+        "augmentation": config.augmentation,
+        "average": config.average,
+        "skip_nonfinite": config.training.skip_nonfinite,
+    }
+
+
+@dataclass(frozen=True)
+class PairRecipe(TrackRecipe):
+    """Logits of actions.
+
+    Attributes:
+        loss: `softmax` or `bce`.
+        weights: c weights.
+    """
+
+    loss: str
+    weights: tuple[float, ...]
 
     @classmethod
     def from_config(
@@ -67,15 +106,22 @@ class PairRecipe:
         dtype = precision(config.training)
         return cls(
             model=PairNetwork.from_settings(config.network, *actions, labs, dtype),
-            mirrored=counterparts(slots.names),
-            length=config.window.length,
-            jitter=config.window.train_stride // 2,
-            augmentation=config.augmentation,
             loss=config.loss.name,
             weights=weights,
-            average=config.average,
-            skip_nonfinite=config.training.skip_nonfinite,
+            **windows_of(config, slots),
         )
+
+    def lesson(
+        self, store: PairStore, windows: Array, key: Array, statistics: Normaliser | None
+    ) -> tuple[PairInputs, PairFrames]:
+        """See `TrackRecipe`; the features are scaled by constants."""
+        del statistics
+        frames = training_frames(self, store, windows, key)
+        return inputs_of(frames), frames
+
+    def missed(self, said: Array, wanted: PairFrames) -> tuple[Array, Array]:
+        """See `pair_loss`."""
+        return pair_loss(self.loss, said, wanted.seen, wanted.known, wanted.mask, self.weights)
 
 
 def inputs_of(frames: PairFrames) -> PairInputs:
@@ -84,7 +130,9 @@ def inputs_of(frames: PairFrames) -> PairInputs:
     return PairInputs(own=found.own, relation=found.relation, mask=frames.mask, lab=frames.lab)
 
 
-def training_frames(recipe: PairRecipe, store: PairStore, windows: Array, key: Array) -> PairFrames:
+def training_frames(
+    recipe: TrackRecipe, store: PairStore, windows: Array, key: Array
+) -> PairFrames:
     """Windows moved and stretched in time, their bodies changed, some without their lab."""
     settings = recipe.augmentation
     shift_key, stretch_key, lab_key, body_key = jax.random.split(key, 4)
@@ -100,6 +148,12 @@ def training_frames(recipe: PairRecipe, store: PairStore, windows: Array, key: A
     return frames.replace(  # type: ignore[attr-defined,no-any-return]  # by struct
         xy=xy, valid=valid, lab=jnp.where(nameless, NO_LAB, frames.lab)
     )
+
+
+def unchanged_frames(recipe: TrackRecipe, store: PairStore, windows: Array) -> PairFrames:
+    """Windows where the table says, as they were recorded."""
+    still = jnp.ones(windows.shape, jnp.float32)
+    return gather_pairs(store, windows, jnp.zeros_like(windows), still, recipe.length)
 
 
 def predict_logits(recipe: PairRecipe, variables: Any, frames: PairFrames) -> Array:

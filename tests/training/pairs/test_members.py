@@ -38,6 +38,9 @@ def test_an_epoch_shows_each_window_once_if_there_are_enough(windows, batch):
 
 def test_a_member_never_sees_what_it_holds_out():
     trained = np.arange(50) % 3 != 1
+    shared = plan_members(np.stack([trained] * 2), 2, 8, longest_call=1, devices=4)
+    assert shared.rows % 4 == 0
     plan = plan_members(np.stack([trained] * 2), 2, 8, longest_call=1)
+    assert 0 <= shared.rows - plan.rows < 4
     order = np.asarray(member_order(plan, jnp.asarray(trained), jax.random.key(3))).ravel()
     assert set(order.tolist()) == set(np.flatnonzero(trained).tolist())

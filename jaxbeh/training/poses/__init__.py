@@ -1,0 +1,1 @@
+"""Pre-training of recipe v7: what is hidden of tracks is predicted; no label is used."""
