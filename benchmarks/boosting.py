@@ -47,10 +47,13 @@ class Boosting:
     Attributes:
         most_frames: of each kind of track, that one classifier sees.
         trees: of each class.
+        bins: that a feature's values are put in; most of the time goes into looking through them
+            for splits.
     """
 
     most_frames: int = 30_000
     trees: int = 60
+    bins: int = 63
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +149,7 @@ def _fit(
     model = HistGradientBoostingClassifier(
         learning_rate=0.15,
         max_iter=settings.trees,
-        max_bins=63,  # most of the time goes into looking through bins for splits
+        max_bins=settings.bins,
         l2_regularization=1.0,
         min_samples_leaf=40,
         categorical_features=(np.arange(len(varies)) == 0)[varies],

@@ -233,6 +233,7 @@ def main() -> None:
     small = boosting.Boosting(
         most_frames=max(1000, round(arguments.frames * scale)),
         trees=max(2, round(arguments.trees * scale)),
+        bins=max(8, round(63 * min(scale, 1))),
     )
     judge = Judge(dataset, class_map(scene_config("v6", config, dataset, [])))
     systems: dict[str, Callable[[], tuple[list[Outcome], dict[str, float]]]] = {

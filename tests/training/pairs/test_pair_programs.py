@@ -53,8 +53,10 @@ def trained(fold=None, seed=None):
     return Trained(made, gradients, host(fetch(state)), host(fetch(judged)), host(order))
 
 
-@pytest.mark.parametrize(("fold", "seed"), [(0, 0), (1, 0), (1, 1)])
-def test_a_member_among_others_is_the_one_trained_alone(fold, seed):
+@pytest.mark.parametrize(("fold", "seed"), [(1, 1), (0, 0), (1, 0)])
+def test_a_member_among_others_is_the_one_trained_alone(fold, seed, long):
+    if not long and (fold, seed) != (1, 1):
+        pytest.skip("one member is enough for the short form")
     together, alone = trained(), trained(fold, seed)
     row = 2 * seed + fold
     assert (together.order[:, row] == alone.order[:, 0]).all()
