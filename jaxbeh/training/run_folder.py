@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,10 +137,10 @@ class RunFolder:
 
         The folder itself may be a link.
         """
-        try:
-            links = [path for path in sorted(self.path.iterdir()) if path.is_symlink()]
-        except OSError:  # not there yet, or no folder, which the caller tells of
-            return
+        links = []
+        for folder in (self.path, self.checkpoints):
+            with suppress(OSError):  # not there yet, or no folder, which the caller tells of
+                links += [path for path in sorted(folder.iterdir()) if path.is_symlink()]
         if links:
             raise RunError(
                 f"{links[0]}: is a link, through which a run would write beyond its folder; put "

@@ -181,6 +181,17 @@ def test_a_run_with_a_link_in_it_is_not_continued(tmp_path, name):
         started(run.path)
 
 
+@pytest.mark.parametrize("name", ["deleted", "7", "other"])
+def test_nor_one_with_a_link_among_its_checkpoints(tmp_path, name):
+    """Old steps would be moved through `deleted`, and Orbax's notes removed through any."""
+    run = started(tmp_path / "run")
+    run.checkpoints.mkdir()
+    run.require_same(load_config("debug"), RECORD, SPLIT)
+    (run.checkpoints / name).symlink_to(tmp_path)
+    with pytest.raises(RunError, match=f"checkpoints/{name}: is a link"):
+        run.require_same(load_config("debug"), RECORD, SPLIT)
+
+
 def test_a_run_folder_may_be_a_link_itself(tmp_path):
     started(tmp_path / "big disk")
     (tmp_path / "run").symlink_to(tmp_path / "big disk")
