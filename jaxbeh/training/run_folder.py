@@ -77,7 +77,7 @@ class RunFolder:
         try:
             if self.checkpoints.exists() or self.exists:
                 found = "parts of another run"
-            elif settings.exists() and settings.read_text("utf-8", "replace") != to_yaml(config):
+            elif settings.exists() and _text_of(settings) != to_yaml(config):
                 found = "another config.yaml"
             else:
                 found = ""
@@ -222,7 +222,8 @@ class RunFolder:
         for key, kind in _RECORD.items():
             value = record.get(key)
             texts = not isinstance(value, list) or all(isinstance(item, str) for item in value)
-            if value is not None and (type(value) is not kind or not texts):
+            vast = isinstance(value, int) and abs(value) >= 1 << 63
+            if value is not None and (type(value) is not kind or not texts or vast):
                 shown = str(value)
                 raise RunError(
                     f"{self.path / 'run.json'}: {key} is {shown[:80]!r}, which no run writes; "
@@ -335,6 +336,14 @@ class RunFolder:
         if not isinstance(value, dict):
             raise RunError(f"{path}: holds no JSON object; restore the file")
         return value
+
+
+def _text_of(path: Path) -> str | None:
+    """A file's text; `None` where it is no file of text."""
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _unwritten(path: Path, error: OSError) -> RunError:

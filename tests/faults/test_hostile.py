@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxbeh.config import load_config
+from jaxbeh.console import print_table
 from jaxbeh.data.checks import examine
 from jaxbeh.data.mabe import read_labelled
 from jaxbeh.data.mabe.annotation import read_annotation
@@ -80,6 +81,15 @@ def test_a_name_longer_than_any_file_is_left_out_or_told(tmp_path):
     }
 
 
+def test_a_name_does_not_steer_the_terminal_that_shows_it(capsys):
+    print_table("", ["action"], [["sniff\x1b[2J\x1b]0;title\x07"], ["naïve 名前"], ["\udcff"]])
+    shown = capsys.readouterr().out
+    assert "sniff\\x1b[2J\\x1b]0;title\\x07" in shown
+    assert "naïve 名前" in shown
+    assert "\\udcff" in shown
+    assert "\x1b" not in shown
+
+
 # Pipes, devices, links
 
 
@@ -145,6 +155,13 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
             look()
     found = examine(root, SETTINGS, lambda *_: None)
     assert {one.video_id for one in found.findings if one.severity == "error"} == {"1", "2"}
+
+
+@pytest.mark.usefixtures("in_time")
+def test_nor_is_a_pipe_where_a_run_is_to_begin(tmp_path):
+    os.mkfifo(tmp_path / "config.yaml")
+    with pytest.raises(RunError, match=r"holds another config\.yaml"):
+        started(tmp_path)
 
 
 def test_a_linked_recording_is_read_since_people_keep_them_on_other_disks(tmp_path):
