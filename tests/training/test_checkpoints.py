@@ -160,6 +160,13 @@ def swap(folder, old, new):
     path.write_bytes(content.replace(old, new.ljust(len(old))))
 
 
+def test_one_of_before_there_were_seals_is_taken(folder):
+    record = {"sha256": content_hash(leaves(3)), "score": "0.375"}
+    save_file(leaves(3), data_file(folder, 3), record)
+    restored = open_at(folder, read_only=True).latest()
+    assert (restored.step, restored.score) == (3, 0.375)
+
+
 def change_the_score(folder):
     swap(folder, b'"score":"0.375"', b'"score":"9.375"')
 
