@@ -1,5 +1,6 @@
 """The command line: one function a command, errors as messages, never a bare traceback."""
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,10 @@ def _application(commands: list[Callable[..., None]]) -> typer.Typer:
 
 
 def _call(application: typer.Typer) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may have letters that a terminal, or any text, does not: show their numbers.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         application()
     except (JaxbehError, OSError) as error:  # an OSError names its file, such as a full disk's

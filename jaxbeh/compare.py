@@ -53,7 +53,9 @@ def _outcome(folder: "RunFolder") -> dict[str, str]:
         return dict.fromkeys(blank, "–") | made
     for line in lines:
         for key in (config.score, "seconds"):
-            if not isinstance(line.get(key), int | float) or (key == "seconds" and line[key] <= 0):
+            value = line.get(key)
+            number = isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**18)
+            if not number or (key == "seconds" and line[key] <= 0):
                 raise RunError(
                     f"{folder.path / 'metrics.jsonl'}: epoch {line['epoch']} has no number {key}; "
                     f"restore the file"

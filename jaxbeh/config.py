@@ -19,8 +19,17 @@ from jaxbeh.settings import Block, Config, SceneConfig
 MOST_VALUES, MOST_BYTES = 20_000, 1 << 20
 """Of a YAML file, repetitions by `*name` counted each time; a recipe has some 100 in 3 kB."""
 
-_FAULTS = (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError)
-"""What PyYAML raises for what it cannot read; the last three for odd tags, such as `!!bool x`."""
+_FAULTS = (
+    yaml.YAMLError,
+    ValueError,
+    RecursionError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
+"""What PyYAML raises for what it cannot read: a lookup, type or attribute error for odd tags, such
+as `!!bool x`; an overflow for a number of sixties, such as `1:0:0.5`, that is too long."""
 
 
 class _Loader(yaml.SafeLoader):

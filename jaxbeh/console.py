@@ -33,4 +33,13 @@ def _show(cell: object) -> str:
         return str(cell)
     if isinstance(cell, int):
         return f"{cell:,}"
-    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.3f}" if isinstance(cell, float) else printable(str(cell))
+
+
+def printable(text: str) -> str:
+    """A text with numbers in place of letters that would steer a terminal, or that it lacks."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text
+    )

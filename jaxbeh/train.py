@@ -169,7 +169,7 @@ def _leave(path: Path, lock: ExitStack, code: int) -> None:
     lock.close()
     out.show_cursor()
     out.print(
-        f"{path}: stopped, nothing is to be saved yet; the same command goes on from here",
+        f"{path}: stopped, nothing is to be saved just now; the same command goes on from here",
         markup=False,
     )
     sys.stdout.flush()
@@ -280,6 +280,7 @@ def _train(
             loop = fit(run, snapshot, checkpoints, stop, progress)
         if checkpoints is not None:
             checkpoints.close()
+        stop.something_to_save = False  # what is left can be done again
         # A process that was not told to stop ends as the one that was.
         code = max(map(int, hosts.exchange("the end", str(stop.exit_code))))
     if not loop.finished(config.training.epochs, config.training.patience):

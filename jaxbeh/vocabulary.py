@@ -43,7 +43,7 @@ DROPPED_KEYPOINTS = frozenset(
 )
 """Known MABe keypoints without a slot: three mid-tail points and a headpiece's eight corners."""
 
-_MOUSE = re.compile(r"mouse([1-9][0-9]*)")
+_MOUSE = re.compile(r"mouse([1-9][0-9]{0,8})")
 
 
 class Triple(NamedTuple):
@@ -64,6 +64,10 @@ class Triple(NamedTuple):
             DataError: the text is not three parts, or agent or target is no mouse.
         """
         parts = [part.strip().strip("'\"").strip() for part in text.split(",")]
+        if any(
+            "\ud800" <= letter <= "\udfff" for letter in text
+        ):  # of a letter, as JSON may have them; no file of text can
+            raise DataError(f"{text!r} has half a letter, which no table can hold; write it anew")
         if len(parts) != 3 or not parts[2]:
             raise DataError(f"{text!r} is not 'agent,target,action', such as 'mouse1,mouse2,sniff'")
         agent, target, action = parts

@@ -1,6 +1,7 @@
 """The commands as a person meets them: help, version, and messages in place of tracebacks."""
 
 import importlib
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,13 @@ def test_an_unknown_recipe(python):
     said = message(python("-m", "jaxbeh.train", "--config", "v66"))
     assert "there is no recipe 'v66'" in said
     assert "v6" in said
+
+
+def test_a_name_that_is_no_text_is_shown_by_its_numbers(python, monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as in most terminals
+    name = os.fsdecode(b"\xff.yaml")
+    said = message(python("-m", "jaxbeh.train", "--config", str(tmp_path / name)))
+    assert "\\udcff.yaml: cannot be read" in said
 
 
 @pytest.mark.parametrize(

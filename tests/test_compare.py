@@ -58,6 +58,15 @@ def test_a_run_without_an_epoch_has_no_figures(tmp_path, compared):
     assert rows["best macro-F1"] == rows["parameters"] == ["–"]
 
 
+@pytest.mark.parametrize("damage", [{"scores": (10**400,)}, {"record": {"windows": 10**400}}])
+def test_numbers_that_no_run_writes_are_refused(tmp_path, compared, damage):
+    write_run(tmp_path / "a", **damage)
+    done, _ = compared("a")
+    assert done.returncode == 1
+    assert done.stderr.startswith("jaxbeh: a/")
+    assert "restore the file" in done.stderr
+
+
 def test_what_is_no_run_is_named(tmp_path, compared):
     done, _ = compared(tmp_path / "nothing")
     assert done.returncode == 1

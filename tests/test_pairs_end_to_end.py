@@ -76,6 +76,21 @@ def test_a_run_killed_and_continued_ends_in_the_same_bits(mice, straight, tmp_pa
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
+    # A signal while the decoding is tuned, which takes long on many videos, ends it at once.
+    process = subprocess.Popen(
+        [words[0], "-u", *words[1:]],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert any(line.startswith("Predicting the videos held out") for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith("the same command goes on from here\n")
+    assert not (run / "decoding.json").exists()
+    assert not (run / "lock").exists()
     continued = python(*TRAIN, "--data", mice, "--run", run, timeout=300)
     assert continued.returncode == 0, continued.stderr
     assert lines(run) == lines(straight)

@@ -75,6 +75,8 @@ def test_both_spellings_of_a_self_action_are_one(text):
         "mouse1,rat2,sniff",
         "Mouse1,mouse2,sniff",
         "mouse²,mouse2,sniff",
+        "mouse1,mouse1234567890,sniff",
+        "mouse1,mouse2,\ud800sniff",
     ],
 )
 def test_what_is_no_triple_is_refused_and_shown(text):

@@ -1,6 +1,7 @@
 """Which videos are trained on and which are validated on; equal tracking is never on both sides."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -145,18 +146,20 @@ def _read_split(path: Path) -> tuple[set[str], set[str]]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON ({error}); write {_EXAMPLE}") from None
     if not isinstance(content, dict) or set(content) != set(_SIDES):
-        found = f"the keys {', '.join(content)}" if isinstance(content, dict) else "no object"
+        found = f"the keys {', '.join(content)[:80]}" if isinstance(content, dict) else "no object"
         raise DataError(f"{path}: holds {found}; write {_EXAMPLE}")
     sides = []
     for name in _SIDES:
         ids = content[name]
         if not isinstance(ids, list) or not ids:
-            raise DataError(f"{path}: {name} is {ids!r}; write {_EXAMPLE}")
+            raise DataError(f"{path}: {name} is {repr(ids)[:80]}; write {_EXAMPLE}")
         for video in ids:
             if not isinstance(video, str | int) or isinstance(video, bool):
-                raise DataError(f"{path}: {name} holds {video!r}; ids are texts or whole numbers")
+                raise DataError(
+                    f"{path}: {name} holds {repr(video)[:80]}; ids are texts or whole numbers"
+                )
         texts = [str(video) for video in ids]
-        twice = sorted({video for video in texts if texts.count(video) > 1})
+        twice = sorted(video for video, count in Counter(texts).items() if count > 1)
         if twice:
             raise DataError(f"{path}: {name} names {_some(twice)} more than once; keep it once")
         sides.append(set(texts))
@@ -164,5 +167,5 @@ def _read_split(path: Path) -> tuple[set[str], set[str]]:
 
 
 def _some(ids: Sequence[str]) -> str:
-    shown = ", ".join(repr(video) for video in ids[:10])
+    shown = ", ".join(repr(video)[:80] for video in ids[:10])
     return shown if len(ids) <= 10 else f"{shown} and {len(ids) - 10} more"

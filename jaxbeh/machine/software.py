@@ -13,6 +13,7 @@ REQUIRED = (
     "flax",
     "optax",
     "orbax-checkpoint",
+    "safetensors",
     "numpy",
     "pandas",
     "pyarrow",

@@ -3,7 +3,9 @@
 What the class adds to Orbax, and why:
 
 - No checksum of the content is stored, and a file with a flipped bit is restored without a word: a
-  sha256 over all leaves is stored with them and compared on restore.
+  sha256 over all leaves is stored with them and compared on restore, and one over that, the score
+  and the step: another score would choose, and delete, other steps; and so would a copy of a step
+  under a higher number, which would be gone on from at every start.
 - A kill while an old step is cleaned up leaves it listed and unrestorable, unless it is renamed
   first (`todelete_subdir`); that folder is never emptied by Orbax, so we empty it.
 - Orbax forgets the scores when it opens a folder, and keeps every step without one for good: we
@@ -41,7 +43,7 @@ from jaxbeh.training.leaves_file import (
 from jaxbeh.training.run_folder import RunFolder
 
 T = TypeVar("T")
-_DELETED, _NOTES = "deleted", "_CHECKPOINT_METADATA"
+_DELETED, _NOTES, _ASIDE = "deleted", "_CHECKPOINT_METADATA", "damaged-"
 _LATEST = 2
 """Kept beside the best: the latest, and the one before it should the latest be damaged."""
 
@@ -124,6 +126,23 @@ def _best_first(steps: Iterable[int], scores: Mapping[int, float]) -> list[int]:
     return sorted(steps, key=lambda step: (-scores.get(step, math.inf), step))
 
 
+def _seal(step: int, record: Mapping[str, str]) -> str:
+    text = f"{step} {record['sha256']} {record['score']}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sealed(step: int, record: Mapping[str, str]) -> tuple[str, float]:
+    """Hash and score that a step was written with.
+
+    Raises:
+        UNREADABLE: they are missing or changed, or another step's.
+    """
+    expected = _seal(step, record)
+    if record.get("seal", expected) != expected:  # runs begun before there were seals have none
+        raise ValueError("its record was changed, or is another step's")
+    return record["sha256"], float(record["score"])
+
+
 class Checkpoints:
     """The checkpoints of one run: the latest two and the best.
 
@@ -176,6 +195,7 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         record = {"sha256": content_hash(leaves), "score": repr(float(score))}
+        record["seal"] = _seal(step, record)
         try:
             self._scores[step] = score
             self._manager.save(step, args=LeavesSave(leaves, record))
@@ -242,7 +262,7 @@ class Checkpoints:
             restored = self._restore(step)
             if restored is not None:
                 return restored
-        if steps:
+        if steps or any(self._folder.glob(f"{_ASIDE}*")):
             raise CheckpointError(
                 f"{self._folder}: no checkpoint is intact. Remove the folder to start again from "
                 f"the first epoch"
@@ -252,7 +272,7 @@ class Checkpoints:
     def _restore(self, step: int) -> Restored | None:
         try:
             leaves, record = read_leaves(self._folder / str(step))
-            expected, score = record["sha256"], float(record["score"])
+            expected, score = _sealed(step, record)
         except UNREADABLE as error:
             self._set_aside(step, f"cannot be read ({type(error).__name__}: {error})")
             return None
@@ -265,7 +285,7 @@ class Checkpoints:
     def _score(self, step: int) -> float | None:
         try:
             _, record = read_leaves(self._folder / str(step), record_only=True)
-            return float(record["score"])
+            return _sealed(step, record)[1]
         except UNREADABLE:
             return None  # tried first, since it may be the best, and then named with its fault
 
@@ -278,7 +298,7 @@ class Checkpoints:
             return
         self._manager.close()
         number = 0
-        while (aside := self._folder / f"damaged-{step}-{number}").exists():
+        while (aside := self._folder / f"{_ASIDE}{step}-{number}").exists():
             number += 1
         path.rename(aside)
         self._tell(f"checkpoint {path} {fault}; it is kept as {aside.name} and passed over")

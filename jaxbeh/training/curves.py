@@ -1,5 +1,6 @@
 """The course of a run as a picture, where matplotlib is installed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,9 @@ from jaxbeh.settings import Config
 
 AVAILABLE = find_spec("matplotlib") is not None
 """Whether the extra `plots` is installed."""
+
+_LARGEST = 1e100
+"""Figures beyond, which no run writes, are not drawn."""
 
 
 def draw_curves(lines: Sequence[Mapping[str, Any]], config: Config, path: Path) -> None:
@@ -24,19 +28,16 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], config: Config, path: Path) 
     epochs = [line["epoch"] for line in lines]
     figure = Figure(figsize=(7, 9), layout="constrained")
     losses, scores, rates = figure.subplots(3, 1, sharex=True)
-    losses.plot(epochs, [line["train_loss"] for line in lines], label="training")
-    losses.plot(epochs, [line["val_loss"] for line in lines], label="validation")
+    losses.plot(epochs, _numbers(lines, "train_loss"), label="training")
+    losses.plot(epochs, _numbers(lines, "val_loss"), label="validation")
     losses.set_ylabel("loss")
-    for name in lines[0].get("val_f1", ()):
-        values = [line["val_f1"][name] for line in lines]
-        shown = [float("nan") if value is None else value for value in values]
-        scores.plot(epochs, shown, linewidth=1, alpha=0.7, label=name)
-    scores.plot(
-        epochs, [line[config.score] for line in lines], color="black", label=config.score_name
-    )
+    classes = [_mapping(line.get("val_f1")) for line in lines]
+    for name in classes[0]:
+        scores.plot(epochs, _numbers(classes, name), linewidth=1, alpha=0.7, label=name)
+    scores.plot(epochs, _numbers(lines, config.score), color="black", label=config.score_name)
     scores.set_ylabel(f"validation {config.score_name}")
     scores.set_ylim(0, 1)
-    rates.plot(epochs, [line["learning_rate"] for line in lines])
+    rates.plot(epochs, _numbers(lines, "learning_rate"))
     rates.set_ylabel("learning rate")
     rates.set_xlabel("epoch")
     for axes in (losses, scores):
@@ -47,3 +48,16 @@ def draw_curves(lines: Sequence[Mapping[str, Any]], config: Config, path: Path) 
     with temporary.open("xb") as stream:
         figure.savefig(stream, dpi=120, format="png")
     temporary.replace(path)
+
+
+def _numbers(lines: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    """A figure of each line; NaN, which leaves a gap, where a line has no such number."""
+    values = [line.get(name) for line in lines]
+    return [
+        float(value) if isinstance(value, int | float) and abs(value) < _LARGEST else math.nan
+        for value in values
+    ]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

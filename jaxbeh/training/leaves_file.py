@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from jaxbeh.regular import require_regular
+
 Leaves = dict[str, NDArray[Any]]
 
 _ITEM, _NAME = "default", "leaves.safetensors"
@@ -79,6 +81,7 @@ def read_leaves(step_folder: Path, record_only: bool = False) -> tuple[Leaves, d
 
 
 def _read(path: Path, record_only: bool) -> tuple[Leaves, dict[str, str]]:
+    require_regular(path)
     with safe_open(path, framework="numpy") as stream:
         names = [] if record_only else stream.keys()
         return {name: stream.get_tensor(name) for name in names}, stream.metadata() or {}
@@ -86,5 +89,5 @@ def _read(path: Path, record_only: bool) -> tuple[Leaves, dict[str, str]]:
 
 def _write(path: Path, leaves: Leaves, record: dict[str, str]) -> None:
     save_file({name: np.asarray(leaf, order="C") for name, leaf in leaves.items()}, path, record)
-    with path.open("rb") as stream:
+    with path.open("r+b") as stream:  # Windows writes through only what is open for writing
         os.fsync(stream.fileno())

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,7 +77,7 @@ class RunFolder:
         try:
             if self.checkpoints.exists() or self.exists:
                 found = "parts of another run"
-            elif settings.exists() and settings.read_text("utf-8", "replace") != to_yaml(config):
+            elif settings.exists() and _text_of(settings) != to_yaml(config):
                 found = "another config.yaml"
             else:
                 found = ""
@@ -137,10 +137,10 @@ class RunFolder:
 
         The folder itself may be a link.
         """
-        try:
-            links = [path for path in sorted(self.path.iterdir()) if path.is_symlink()]
-        except OSError:  # not there yet, or no folder, which the caller tells of
-            return
+        links = []
+        for folder in (self.path, self.checkpoints):
+            with suppress(OSError):  # not there yet, or no folder, which the caller tells of
+                links += [path for path in sorted(folder.iterdir()) if path.is_symlink()]
         if links:
             raise RunError(
                 f"{links[0]}: is a link, through which a run would write beyond its folder; put "
@@ -222,7 +222,8 @@ class RunFolder:
         for key, kind in _RECORD.items():
             value = record.get(key)
             texts = not isinstance(value, list) or all(isinstance(item, str) for item in value)
-            if value is not None and (type(value) is not kind or not texts):
+            vast = isinstance(value, int) and abs(value) >= 1 << 63
+            if value is not None and (type(value) is not kind or not texts or vast):
                 shown = str(value)
                 raise RunError(
                     f"{self.path / 'run.json'}: {key} is {shown[:80]!r}, which no run writes; "
@@ -335,6 +336,14 @@ class RunFolder:
         if not isinstance(value, dict):
             raise RunError(f"{path}: holds no JSON object; restore the file")
         return value
+
+
+def _text_of(path: Path) -> str | None:
+    """A file's text; `None` where it is no file of text."""
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _unwritten(path: Path, error: OSError) -> RunError:

@@ -27,7 +27,7 @@ class StopRequest:
             nothing to save, and then from any thread.
 
     Attributes:
-        something_to_save: whether stopping at once would lose work; without `leave` it always may.
+        something_to_save: whether stopping at once would lose work; unused without `leave`.
     """
 
     def __init__(self, leave: Callable[[int], object] | None = None) -> None:

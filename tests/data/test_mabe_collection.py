@@ -56,6 +56,17 @@ def test_a_plain_collection_is_read_in_the_order_of_its_table(tmp_path):
     assert np.allclose(first.tracking.pixels(), walk(seed=0), atol=first.tracking.step)
 
 
+@pytest.mark.parametrize("fps", ["1e-320", "1e-5", "0.033", "1e300"])
+def test_a_video_of_an_impossible_rate_is_left_out(tmp_path, fps):
+    """On recipe v7's grid of 30 places a second it would have any number of places."""
+    recordings, findings = read(write_folder(tmp_path, [Video("1", fps=fps), GOOD]))
+    assert ids(recordings) == ["900"]
+    assert findings["frames per second below 1 or above 100,000"] == ("left out", ("1",), 1)
+    root = write_folder(tmp_path / "alone", [Video("1", fps="")])
+    with pytest.raises(DataError, match="frames per second below 1"):
+        read(root, DataSettings(default_fps=1e-5))
+
+
 def test_every_video_has_its_own_rate_and_scale(tmp_path):
     videos = [Video("1", fps=10, pix_per_cm=5.5), Video("2", fps=120.0, pix_per_cm=65)]
     recordings, _ = read(write_folder(tmp_path, videos))

@@ -140,11 +140,16 @@ def test_equal_tracking_on_both_sides_of_a_file_is_reported(listed):
         ({"train": ["1"], "validation": [None]}, "validation holds None"),
         ({"train": ["1"]}, "the keys train;"),
         ({"train": ["1"], "validation": ["2"], "test": ["3"]}, "the keys train, validation, test"),
+        ({"train": "9" * 10**6, "validation": ["1"]}, "train is '999"),
+        ({"train": ["9" * 10**6], "validation": ["1"]}, "'999"),
+        ({"9" * 10**6: []}, "the keys 999"),
+        ({"train": list(range(500_000)), "validation": ["x"]}, "more is not among"),
         (["1"], "holds no object"),
         ("train: [1]", "is not JSON"),
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_a_split_file_that_cannot_be_followed(listed, content, message):
     with pytest.raises(DataError, match=message) as caught:

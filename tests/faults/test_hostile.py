@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxbeh.config import load_config
+from jaxbeh.console import print_table
 from jaxbeh.data.checks import examine
 from jaxbeh.data.mabe import read_labelled
 from jaxbeh.data.mabe.annotation import read_annotation
@@ -78,6 +79,15 @@ def test_a_name_longer_than_any_file_is_left_out_or_told(tmp_path):
         "tracking-unreadable",
         "annotation-unreadable",
     }
+
+
+def test_a_name_does_not_steer_the_terminal_that_shows_it(capsys):
+    print_table("", ["action"], [["sniff\x1b[2J\x1b]0;title\x07"], ["naïve 名前"], ["\udcff"]])
+    shown = capsys.readouterr().out
+    assert "sniff\\x1b[2J\\x1b]0;title\\x07" in shown
+    assert "naïve 名前" in shown
+    assert "\\udcff" in shown
+    assert "\x1b" not in shown
 
 
 # Pipes, devices, links
@@ -147,6 +157,13 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
     assert {one.video_id for one in found.findings if one.severity == "error"} == {"1", "2"}
 
 
+@pytest.mark.usefixtures("in_time")
+def test_nor_is_a_pipe_where_a_run_is_to_begin(tmp_path):
+    os.mkfifo(tmp_path / "config.yaml")
+    with pytest.raises(RunError, match=r"holds another config\.yaml"):
+        started(tmp_path)
+
+
 def test_a_linked_recording_is_read_since_people_keep_them_on_other_disks(tmp_path):
     root = write_folder(tmp_path / "mice", [Video(video_id="1"), Video(video_id="2")])
     path = tracking_path(root, Video(video_id="1"))
@@ -179,6 +196,17 @@ def test_a_run_with_a_link_in_it_is_not_continued(tmp_path, name):
     (run.path / "run.json").unlink()
     with pytest.raises(RunError, match=f"{name}: is a link"):
         started(run.path)
+
+
+@pytest.mark.parametrize("name", ["deleted", "7", "other"])
+def test_nor_one_with_a_link_among_its_checkpoints(tmp_path, name):
+    """Old steps would be moved through `deleted`, and Orbax's notes removed through any."""
+    run = started(tmp_path / "run")
+    run.checkpoints.mkdir()
+    run.require_same(load_config("debug"), RECORD, SPLIT)
+    (run.checkpoints / name).symlink_to(tmp_path)
+    with pytest.raises(RunError, match=f"checkpoints/{name}: is a link"):
+        run.require_same(load_config("debug"), RECORD, SPLIT)
 
 
 def test_a_run_folder_may_be_a_link_itself(tmp_path):

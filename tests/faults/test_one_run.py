@@ -69,7 +69,7 @@ def test_a_signal_before_anything_is_to_be_saved_leaves_nothing(runs, tmp_path):
     os.kill(process, signal.SIGTERM)
     ended, said = runs.end()
     assert ended == 143, said
-    assert f"{run}: stopped, nothing is to be saved yet" in said
+    assert f"{run}: stopped, nothing is to be saved just now" in said
     assert not run.parent.exists()
 
 

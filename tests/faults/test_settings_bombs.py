@@ -43,6 +43,7 @@ def merges(levels):
         ("a: !!int ''", "not valid YAML"),
         ("a: !!timestamp x", "not valid YAML"),
         ("a: " + "9" * 5000, "not valid YAML"),
+        ("a: 1" + ":1" * 300 + ".0", "not valid YAML"),
     ],
     ids=lambda value: value[:30],
 )

@@ -1,13 +1,16 @@
 """Memory, disks and packages: measured for real, judged by stated limits."""
 
 import os
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 from jaxbeh.finding import Severity
 from jaxbeh.machine.memory import COMFORTABLE, Memory, memory, tight_memory
 from jaxbeh.machine.software import REQUIRED, missing_packages, package_versions
 from jaxbeh.machine.storage import Place, look_at, trouble
+from tests.conftest import ROOT
 
 
 def test_memory_of_this_machine():
@@ -72,6 +75,8 @@ def test_a_nearly_full_disk(tmp_path):
 
 
 def test_packages():
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {Requirement(one).name for one in pinned} <= set(REQUIRED)
     versions = package_versions()
     assert versions["jax"]
     assert set(REQUIRED) <= set(versions)

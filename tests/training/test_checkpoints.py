@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import dataclass
 
@@ -159,6 +160,24 @@ def swap(folder, old, new):
     path.write_bytes(content.replace(old, new.ljust(len(old))))
 
 
+def test_one_of_before_there_were_seals_is_taken(folder):
+    record = {"sha256": content_hash(leaves(3)), "score": "0.375"}
+    save_file(leaves(3), data_file(folder, 3), record)
+    restored = open_at(folder, read_only=True).latest()
+    assert (restored.step, restored.score) == (3, 0.375)
+
+
+def change_the_score(folder):
+    swap(folder, b'"score":"0.375"', b'"score":"9.375"')
+
+
+def put_a_pipe_in_its_place(folder):
+    """It would be waited for, for ever."""
+    path = data_file(folder, 3)
+    path.unlink()
+    os.mkfifo(path)
+
+
 def claim_a_size(folder):
     swap(folder, b'"shape":[40,30]', b'"shape":[9999999]')
 
@@ -173,6 +192,8 @@ DAMAGES = [
     delete,
     lose_the_record,
     garble_the_record,
+    change_the_score,
+    put_a_pipe_in_its_place,
     claim_a_size,
     claim_an_unknown_type,
 ]
@@ -237,6 +258,27 @@ def test_none_intact_is_an_error_that_names_the_folder(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint is intact") as caught:
         open_at(tmp_path / "c", read_only=True).latest()
     assert str(tmp_path / "c") in str(caught.value)
+
+
+def test_none_intact_stays_an_error_until_the_folder_is_removed(folder):
+    """Else the same command, given again, would begin anew and cut all lines."""
+    for step in (1, 2, 3):
+        data_file(folder, step).unlink()
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="no checkpoint is intact"):
+            open_at(folder).latest()
+    assert names(folder) == ["damaged-1-0", "damaged-2-0", "damaged-3-0"]
+    shutil.rmtree(folder)
+    assert open_at(folder).latest() is None
+
+
+def test_a_copy_of_a_step_under_another_number_is_passed_over(folder, read_only):
+    """It would be the latest for ever, and later steps deleted beside it."""
+    shutil.copytree(folder / "2", folder / "99")
+    told = []
+    checkpoints = open_at(folder, told, read_only=read_only)
+    assert (checkpoints.latest().step, checkpoints.best().step) == (3, 1)
+    assert "another step's" in told[0]
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
@@ -336,12 +378,13 @@ def test_a_damaged_best_is_not_copied(folder, tmp_path):
 
 def test_a_copy_that_came_out_otherwise_is_refused(folder, tmp_path, monkeypatch):
     checkpoints = open_at(folder, read_only=True)
-    step_2 = tmp_path / "step-2"
-    save_all(step_2, {2: 0.25})
+    another = open_at(tmp_path / "another")
+    another.save(1, leaves(2), 0.25)
+    another.close()
     copytree = shutil.copytree
 
     def other(source, target, *inner):
-        return copytree(source if inner else step_2 / "2", target, *inner)
+        return copytree(source if inner else tmp_path / "another" / "1", target, *inner)
 
     monkeypatch.setattr(shutil, "copytree", other)
     with pytest.raises(CheckpointError, match="has another content"):

@@ -64,3 +64,14 @@ def test_curves_are_a_picture_and_stand_a_class_without_frames(tmp_path):
     ]
     curves.draw_curves(lines, load_config("debug"), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_lines_of_another_kind_are_gaps_in_the_curves(tmp_path):
+    """A run from elsewhere, or a damaged one, is trained to its end before they are drawn."""
+    odd = [
+        {"epoch": 1},
+        {"epoch": 2, "train_loss": "x", "val_loss": None, "val_f1": 3, "learning_rate": [1]},
+        {"epoch": 3, "train_loss": 10**400, "val_loss": float("nan"), "val_macro_f1": 0.5},
+    ]
+    curves.draw_curves(odd, load_config("debug"), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"

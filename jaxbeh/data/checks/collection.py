@@ -21,7 +21,7 @@ from jaxbeh.data.mabe.annotation import event_factor, read_annotation
 from jaxbeh.data.mabe.parquet import FileError, MissingFileError
 from jaxbeh.data.mabe.scale import body_length
 from jaxbeh.data.mabe.tracking import read_tracking
-from jaxbeh.data.mabe.videos import VideoRow, scan_videos
+from jaxbeh.data.mabe.videos import POSSIBLE_FPS, VideoRow, scan_videos
 from jaxbeh.errors import DataError
 from jaxbeh.finding import CheckFinding, Severity
 from jaxbeh.settings import DataSettings
@@ -111,6 +111,8 @@ def examine(
                 listed.append((place, row))
             else:
                 result.unlabelled += 1
+        if side == "train" and place.table.exists() and not listed:
+            result.findings += _without_labels(place, rows, result)
     result.videos = len(listed)
     contents = []
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _FILES_AT_ONCE)) as threads:
@@ -153,6 +155,25 @@ def _rows(place: _Place, result: Examination) -> list[VideoRow]:
             )
         )
     return rows
+
+
+def _without_labels(place: _Place, rows: list[VideoRow], result: Examination) -> list[CheckFinding]:
+    """That there is nothing to train on, unless a table that cannot be used says so already."""
+    if any(finding.check == "table-unreadable" for finding in result.findings):
+        return []
+    return [
+        CheckFinding(
+            check="no-labels",
+            severity=Severity.WARNING if rows else Severity.ERROR,
+            file=str(place.table),
+            what=f"none of its {len(rows)} videos has labels" if rows else "lists no video",
+            remedy="write train_annotation/<lab_id>/<video_id>.parquet for the videos that were "
+            "annotated, without rows where nothing happened"
+            if rows
+            else "write one line a video under its column names",
+            count=max(1, len(rows)),
+        )
+    ]
 
 
 def _unlisted(place: _Place, rows: list[VideoRow]) -> list[CheckFinding]:
@@ -218,7 +239,8 @@ def _look(listed: tuple[_Place, VideoRow], settings: DataSettings) -> _Looked:
         return _Looked(findings, None, 0)
     length, nose_to_tail = body_length(tracking, settings)
     measured = None if length is None else length / settings.assumed_body_length_cm
-    fps = row.fps or settings.default_fps
+    low, high = POSSIBLE_FPS
+    fps = min(max(row.fps or settings.default_fps, low), high)  # what is beyond is a finding
     case = Case(
         row=row,
         table=place.table,

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from jaxbeh.data.checks.case import Case
+from jaxbeh.data.mabe.videos import POSSIBLE_FPS
 from jaxbeh.finding import CheckFinding, Severity
 
 PLAUSIBLE_FPS = (5.0, 1000.0)
@@ -37,12 +38,13 @@ def frame_rate(case: Case) -> list[CheckFinding]:
         ]
     fps = case.row.fps
     if not PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1]:
+        possible = POSSIBLE_FPS[0] <= fps <= POSSIBLE_FPS[1]
         return [
             case.found(
                 "fps-implausible",
-                Severity.WARNING,
+                Severity.WARNING if possible else Severity.ERROR,
                 case.table,
-                f"frames_per_second is {fps:g}",
+                f"frames_per_second is {fps:g}{'' if possible else ': the video is left out'}",
                 "correct frames_per_second; it is frames a second, not the time of a frame",
             )
         ]

@@ -14,7 +14,7 @@ from jaxbeh.data.mabe.room import Room
 from jaxbeh.data.mabe.scale import centre, pixels_per_cm
 from jaxbeh.data.mabe.sharing import Peers, Read, read_together
 from jaxbeh.data.mabe.tracking import FINDINGS, count_rows, read_tracking
-from jaxbeh.data.mabe.videos import VideoRow, parse_whitelist, read_videos
+from jaxbeh.data.mabe.videos import POSSIBLE_FPS, VideoRow, parse_whitelist, read_videos
 from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
@@ -274,6 +274,13 @@ class _Reader:
         if isinstance(tracking, FileError):
             self.report.add(tracking.reason, LEFT_OUT, row.video_id)
             return None
+        fps = self.settings.default_fps if row.fps is None else row.fps
+        low, high = POSSIBLE_FPS
+        if not low <= fps <= high:
+            self.report.add(
+                f"frames per second below {low:g} or above {high:,.0f}", LEFT_OUT, row.video_id
+            )
+            return None
         try:
             scale = pixels_per_cm(row, tracking, self.settings, self.report)
         except DataError as error:
@@ -281,9 +288,7 @@ class _Reader:
             return None
         for name, count in found.findings.items():
             self.report.add(*FINDINGS[name], row.video_id, count)
-        fps = row.fps
-        if fps is None:
-            fps = self.settings.default_fps
+        if row.fps is None:
             self.report.add(
                 "no frames per second", f"taken as {fps:g} (data.default_fps)", row.video_id
             )

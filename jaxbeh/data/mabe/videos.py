@@ -18,6 +18,9 @@ _RESERVED = frozenset(
     + [f"{port}{number}" for port in ("COM", "LPT") for number in range(10)]
 )
 """What Windows takes for a device, with any ending."""
+POSSIBLE_FPS = (1.0, 100_000.0)
+"""Frames a second; a video beyond is left out. Recipe v7 brings each to 30 a second: by the time of
+a frame in place of the rate, an hour would become a hundred million places."""
 _MISSING = frozenset(["", "nan", "na", "n/a", "null", "none"])
 """Spellings of a missing value, in lower case."""
 

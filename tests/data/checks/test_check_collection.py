@@ -32,6 +32,26 @@ def test_a_folder_in_order(tmp_path):
     assert (result.videos, result.unlabelled, result.frames) == (3, 0, 120)
 
 
+def test_a_rate_that_no_video_has_is_no_reason_to_stop(tmp_path):
+    twice = ((1, 2, "sniff", 3, 9), (1, 2, "sniff", 5, 10))
+    root = write_folder(tmp_path, [dataclasses.replace(IN_ORDER[0], fps="1e-320", events=twice)])
+    assert {(found.check, found.severity.value) for found in look(root).findings} == {
+        ("fps-implausible", "error"),
+        ("events-annotated-twice", "warning"),
+    }
+
+
+def test_nothing_to_train_on_is_told(tmp_path):
+    bare = [dataclasses.replace(one, events=None, whitelist=None) for one in IN_ORDER]
+    (found,) = look(write_folder(tmp_path / "bare", bare)).findings
+    assert (found.check, found.severity.value) == ("no-labels", "warning")
+    assert "none of its 3 videos" in found.what
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "train.csv").write_text("lab_id,video_id\n")
+    (found,) = look(tmp_path / "none").findings
+    assert (found.check, found.severity.value) == ("no-labels", "error")
+
+
 def test_bad_files_are_findings_and_the_others_are_looked_at(tmp_path):
     lost, torn, bare = (
         dataclasses.replace(IN_ORDER[0], video_id=name) for name in ("lost", "torn", "bare")

@@ -30,6 +30,13 @@ def test_an_impossible_frame_rate(fps):
     assert names(frame_rate(case(fps=fps))) == ["fps-implausible"]
 
 
+@pytest.mark.parametrize(("fps", "severity"), [(1e-320, "error"), (0.9, "error"), (1, "warning"),
+                                              (1e5, "warning"), (1e300, "error")])  # fmt: skip
+def test_one_that_no_video_has_is_an_error(fps, severity):
+    (found,) = frame_rate(case(fps=fps))
+    assert (found.severity, "left out" in found.what) == (severity, severity == "error")
+
+
 @pytest.mark.parametrize("fps", [10, 24.36, 25, 29.97, 60.01, 120.02])
 def test_frame_rates_of_real_labs_are_plausible(fps):
     assert frame_rate(case(fps=fps)) == []
