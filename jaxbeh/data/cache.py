@@ -18,6 +18,12 @@ from jaxbeh.data.recording import Tracking
 FORMAT = 1
 """Raised whenever the same file would be packed differently; older entries are then not found."""
 
+_ABANDONED_SECONDS = 3600.0
+"""A file that was being written so long ago is what a killed process left."""
+
+_PART = "."
+"""What the name of a file that is being written begins with."""
+
 _SETTLED_SECONDS = 2.0
 """A file changed less than this ago may change again without a later time to show for it."""
 
@@ -62,6 +68,15 @@ class TrackingCache:
                 with _replacing(note) as stream:
                     stream.write(_sealed({"file": before, "key": key}).encode())
         return key
+
+    def remove_abandoned(self) -> None:
+        """Remove what processes that were killed while they wrote have left."""
+        before = time.time() - _ABANDONED_SECONDS
+        # Suppressed: there is no folder, or none to remove from, or another process was quicker.
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob(f"{_PART}*-*"):
+                if path.lstat().st_mtime < before:
+                    path.unlink()
 
     def load(self, key: str) -> tuple[Tracking, dict[str, int]] | None:
         """The entry's tracking, its counts mapped from the disk read-only, and its findings.
@@ -179,7 +194,7 @@ def tracking_of(xy: Any, fields: Mapping[str, Any]) -> Tracking:
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file beside `path` that takes its place at the end, or vanishes if the writing fails."""
     with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", delete=False
+        dir=path.parent, prefix=f"{_PART}{path.name}-", delete=False
     ) as stream:
         try:
             yield stream

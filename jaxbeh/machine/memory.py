@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jaxbeh.finding import CheckFinding, Severity
 
@@ -24,16 +24,43 @@ class Memory:
 
 
 def memory() -> Memory:
-    """Look at the machine, and at the limit of the control group that this process is in."""
+    """Look at the machine, and at the limits of the control group that this process is in."""
     total = _pages("SC_PHYS_PAGES")
     available = _available() or _pages("SC_AVPHYS_PAGES")
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        limit = _number(Path(name))
-        if limit is not None and total is not None and limit < total:
-            total = limit
+    limit = control_group_limit(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    if limit is not None and total is not None:
+        total = min(total, limit)
     if available is not None and total is not None:
         available = min(available, total)
     return Memory(total=total, available=available)
+
+
+def control_group_limit(groups: Path, mount: Path) -> int | None:
+    """The lowest limit, in bytes, of a process's control group and of all that it lies in.
+
+    Args:
+        groups: a line a hierarchy, `number:controllers:group`; Linux has it in `/proc`.
+        mount: where the groups' files are. A container sees its own group as the root.
+
+    Returns:
+        `None` where there is no limit, or no control group.
+    """
+    try:
+        lines = groups.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    limits = []
+    for line in lines:
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if "memory" in controllers.split(","):
+            root, name = mount / "memory", "memory.limit_in_bytes"
+        elif not controllers:
+            root, name = mount, "memory.max"
+        else:
+            continue
+        own = PurePosixPath(group.lstrip("/"))
+        limits += [_number(root / above / name) for above in (own, *own.parents)]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def tight_memory(found: Memory) -> list[CheckFinding]:

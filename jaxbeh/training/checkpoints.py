@@ -318,7 +318,10 @@ class Checkpoints:
             for path in self._folder.glob("*.orbax-checkpoint-tmp*"):  # half-written at a kill
                 shutil.rmtree(path, ignore_errors=True)
             for path in self._folder.glob(f"*/{_NOTES}"):
-                path.unlink()
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
             return ocp.CheckpointManager(
                 self._folder, options=options, item_handlers=LeavesHandler()
             )

@@ -38,8 +38,8 @@ class Side:
         """
         if not 1 <= shards <= len(store.frames):
             raise RunError(
-                f"run.json: {len(store.frames)} videos in {shards} shards, which no run writes; "
-                f"restore the file"
+                f"the run's run.json has {len(store.frames)} videos in {shards} shards, which no "
+                f"run writes; restore the file"
             )
         return cls(store, share_out(sizes_of(store), shards))
 

@@ -170,13 +170,15 @@ def _require_finite(
     all_of_them = " and in all others of its epoch: no update is left" if skipped else ""
     if checkpoints is not None:
         checkpoints.wait()
+    begin = ""
+    if loop.best_epoch:
+        begin = f", and --init-from {run.folder.path} to begin with the best weights of this one"
     raise RunError(
         f"the loss or its gradient was not finite in step {step + 1} (epoch {int(loop.epoch) + 1}, "
         f"learning rate {rate:.2e}){all_of_them}. Its windows are of the videos {videos}. "
         f"Checkpoints made before are kept in {run.folder.checkpoints}. Look at the videos with "
         f"`jaxbeh doctor --data`; lower optimizer.learning_rate, or leave such updates out by "
-        f"training.skip_nonfinite=true, in a run of its own (--run OTHER, and --init-from "
-        f"{run.folder.path} to begin with the best weights of this one)"
+        f"training.skip_nonfinite=true, in a run of its own (--run OTHER{begin})"
     )
 
 

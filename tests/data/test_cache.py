@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -179,6 +180,20 @@ def test_any_damage_makes_an_entry_absent(entry, suffix):
         assert same(cache.load(key)[0], tracking)
     path.unlink()
     assert cache.load(key) is None
+
+
+def test_what_a_killed_process_left_is_removed_an_hour_later(entry):
+    cache, key, tracking = entry
+    old, new = (cache.folder / f".{key}.npy-{name}" for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"part")
+    for path in (old, cache.folder / f"{key}.npy"):
+        os.utime(path, (time.time() - 3700,) * 2)
+    cache.remove_abandoned()
+    assert not old.exists()
+    assert new.exists()
+    assert same(cache.load(key)[0], tracking)
+    TrackingCache(cache.folder / "none").remove_abandoned()
 
 
 def test_an_entry_of_another_file_is_not_taken(entry):

@@ -87,7 +87,7 @@ def test_what_is_missing_is_replaced_and_said_once(tmp_path):
     )
     scale = findings["no pixels per centimetre: nose to tail base"]
     assert scale[1] == ("1", "2", "3", "4")
-    assert findings["no picture size"] == (
+    assert findings["no usable picture size"] == (
         "the centre is the median position",
         ("1", "2", "3", "4"),
         4,

@@ -46,6 +46,12 @@ def test_numbers_that_are_missing(tmp_path, text):
     assert (row.fps, row.pixels_per_cm, row.size) == (None, None, None)
 
 
+def test_an_impossible_picture_has_no_size(tmp_path):
+    header = "lab_id,video_id,video_width_pix,video_height_pix"
+    rows = read(tmp_path, f"{header}\nlab,1,100000,600\nlab,2,1e300,600\nlab,3,800,100001\n")
+    assert [row.size for row in rows] == [(100_000, 600), None, None]
+
+
 @pytest.mark.parametrize("text", ["thirty", "30 fps", "1_000", '"30,5"', "0x1e"])
 @pytest.mark.parametrize("column", ["frames_per_second", "pix_per_cm_approx", "video_width_pix"])
 def test_text_in_place_of_a_number_is_refused_with_its_line(tmp_path, column, text):

@@ -7,7 +7,13 @@ import pytest
 from packaging.requirements import Requirement
 
 from jaxbeh.finding import Severity
-from jaxbeh.machine.memory import COMFORTABLE, Memory, memory, tight_memory
+from jaxbeh.machine.memory import (
+    COMFORTABLE,
+    Memory,
+    control_group_limit,
+    memory,
+    tight_memory,
+)
 from jaxbeh.machine.software import REQUIRED, missing_packages, package_versions
 from jaxbeh.machine.storage import Place, look_at, trouble
 from tests.conftest import ROOT
@@ -16,6 +22,28 @@ from tests.conftest import ROOT
 def test_memory_of_this_machine():
     found = memory()
     assert 0 < found.available <= found.total
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "limit"),
+    [
+        ("0::/job/step", {"job/step/memory.max": "max", "job/memory.max": "3000"}, 3000),
+        ("0::/job/step", {"job/step/memory.max": "2000", "job/memory.max": "3000"}, 2000),
+        ("4:cpu,memory:/job", {"memory/job/memory.limit_in_bytes": "1000"}, 1000),
+        ("0::/of/the/host", {"memory.max": "500"}, 500),  # as a container sees it
+        ("0::/", {"memory.max": "max"}, None),
+        ("4:cpu:/job", {"job/memory.max": "1000"}, None),
+        ("garbage", {}, None),
+    ],
+)
+def test_the_limit_of_a_control_group_is_the_lowest_above_it(line, files, limit, tmp_path):
+    groups, mount = tmp_path / "groups", tmp_path / "mount"
+    groups.write_text(f"9:pids:/other\n{line}\n")
+    for name, text in files.items():
+        (mount / name).parent.mkdir(parents=True, exist_ok=True)
+        (mount / name).write_text(f"{text}\n")
+    assert control_group_limit(groups, mount) == limit
+    assert control_group_limit(tmp_path / "none", mount) is None
 
 
 def test_little_memory_is_a_warning():

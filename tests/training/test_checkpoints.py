@@ -245,6 +245,21 @@ def test_a_foreign_folder_with_a_number_for_a_name_is_passed_over(folder, read_o
     assert ("99" in names(folder)) == read_only
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_no_odd_note_of_orbax_keeps_a_folder_closed(folder, tmp_path, kind):
+    note = folder / "3" / "_CHECKPOINT_METADATA"
+    note.unlink(missing_ok=True)
+    if kind == "file":
+        note.write_text("{")
+    elif kind == "folder":
+        (note / "deep").mkdir(parents=True)
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        note.symlink_to(tmp_path / "elsewhere")
+    assert open_at(folder).latest().step == 3
+    assert (kind == "link") == (tmp_path / "elsewhere").exists()
+
+
 def test_a_second_damaged_one_of_a_step_does_not_overwrite_the_first(folder):
     for expected in (["damaged-99-0"], ["damaged-99-0", "damaged-99-1"]):
         (folder / "99").mkdir()

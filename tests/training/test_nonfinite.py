@@ -67,7 +67,12 @@ def test_a_run_ends_at_the_epoch_and_says_which_step_rate_and_videos(tmp_path):
     videos = np.asarray(made.frames.train.windows)[row[row >= 0], 0]
     assert named == [made.videos[index] for index in sorted(set(videos.tolist()))]
     assert made.videos[1] in named
-    for remedy in ("jaxbeh doctor", "learning_rate", "skip_nonfinite", "--run OTHER"):
+    for remedy in (
+        "jaxbeh doctor",
+        "learning_rate",
+        "skip_nonfinite",
+        "--run OTHER, and --init-from",
+    ):
         assert remedy in said
     assert str(tmp_path / "checkpoints") in said
     assert [line["epoch"] for line in RunFolder(tmp_path).metrics()] == [1]
@@ -94,8 +99,9 @@ def test_a_stop_in_the_middle_saves_no_broken_state(tmp_path):
             self.steps -= 1
             return self.steps < 0
 
-    with pytest.raises(RunError, match="not finite in step"):
+    with pytest.raises(RunError, match="not finite in step") as caught:
         run(broken, config, dataset, tmp_path, stop=Late())
+    assert "--init-from" not in str(caught.value)  # there is no epoch to begin from
     assert Checkpoints(tmp_path / "checkpoints", print).latest().step == 0
 
 

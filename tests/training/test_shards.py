@@ -218,7 +218,7 @@ def test_the_record_of_a_run_says_the_shards_that_it_began_with(tmp_path, record
 @pytest.mark.parametrize("shards", [(0, 1), (-2, 1), (99, 1), (2, 99)])
 def test_shards_that_no_run_writes_are_refused(shards):
     config, dataset, _ = assembled(*PLAIN, model=())
-    with pytest.raises(RunError, match=r"run\.json: \d videos in -?\d+ shards"):
+    with pytest.raises(RunError, match=r"run\.json has \d videos in -?\d+ shards"):
         building.assemble(config, dataset, shards=shards)
 
 

@@ -259,6 +259,8 @@ class _Reader:
 
         Several files are read at a time, and told of in the order of the table.
         """
+        if self.cache:
+            TrackingCache(self.cache).remove_abandoned()
         files = [self.folder / item.row.lab_id / f"{item.row.video_id}.parquet" for item in wanted]
         with _threads() as threads:
             read = partial(threads.map, self._tracking)
@@ -293,7 +295,9 @@ class _Reader:
                 "no frames per second", f"taken as {fps:g} (data.default_fps)", row.video_id
             )
         if row.size is None:
-            self.report.add("no picture size", "the centre is the median position", row.video_id)
+            self.report.add(
+                "no usable picture size", "the centre is the median position", row.video_id
+            )
         return Recording(
             video_id=row.video_id,
             lab_id=row.lab_id,

@@ -21,6 +21,8 @@ _RESERVED = frozenset(
 POSSIBLE_FPS = (1.0, 100_000.0)
 """Frames a second; a video beyond is left out. Recipe v7 brings each to 30 a second: by the time of
 a frame in place of the rate, an hour would become a hundred million places."""
+MOST_PIXELS = 100_000.0
+"""Of a picture's width or height; what says more is no size."""
 _MISSING = frozenset(["", "nan", "na", "n/a", "null", "none"])
 """Spellings of a missing value, in lower case."""
 
@@ -34,7 +36,7 @@ class VideoRow:
         lab_id: names their folder; likewise.
         fps: frames a second.
         pixels_per_cm: tracking units a centimetre.
-        size: width and height of the picture, pixels; `None` unless both are known.
+        size: width and height of the picture, pixels; `None` unless both are known and possible.
         behaviors: `behaviors_labeled` as written; `None` where the cell or the column is empty.
             It is parsed when the video is read (`parse_whitelist`), since a slip in it concerns
             this video alone.
@@ -147,7 +149,7 @@ def _read_row(header: Sequence[str], line: Sequence[str], where: str) -> VideoRo
         lab_id=cells["lab_id"],
         fps=fps,
         pixels_per_cm=pixels_per_cm,
-        size=(width, height) if width and height else None,
+        size=(width, height) if width and height and max(width, height) <= MOST_PIXELS else None,
         behaviors=None if behaviors.lower() in _MISSING else behaviors,
         cells=cells,
     )
