@@ -99,13 +99,15 @@ def build_pair_dataset(
         raise RunError(
             f"none of the {len(recordings)} labelled videos teaches anything; the table says why"
         )
+    folds, drawn = _folds(kept, config, report)
+    fold = [drawn[item.video_id] for item in kept if item.video_id in drawn]
+    kept = [item for item in kept if item.video_id in drawn]
     vocabulary = ActionVocabulary.build(
         triple
         for item in kept
         for triple in item.whitelist or ()
         if _tracked(item, triple.mouse_ids())
     )
-    folds, fold = _folds(kept, config, report)
     tracks = [
         track
         for index, item in enumerate(kept)
@@ -156,20 +158,21 @@ def _tracked(recording: Recording, mice: Sequence[int]) -> bool:
 
 def _folds(
     recordings: Sequence[Recording], config: PairConfig, report: ReadingReport
-) -> tuple[int, list[int]]:
-    """K, and the fold of each video."""
-    members = config.members
+) -> tuple[int, dict[str, int]]:
+    """K, and the fold of each video by its id; those that a split file leaves out have none."""
+    members, ids = config.members, [item.video_id for item in recordings]
     if members.hold_out == "labs":
         fold = lab_folds(recordings)
-        return max(fold) + 1, fold
+        return max(fold) + 1, dict(zip(ids, fold, strict=True))
     if members.folds > 1:
         if config.data.split_file is not None:
             raise RunError(
                 f"data.split_file: {config.data.split_file} says one split, and members.folds "
                 f"{members.folds}; give --folds 1 to use the file, or null to draw folds"
             )
-        return members.folds, fold_of_video(recordings, members.folds, config.training.seed, report)
+        fold = fold_of_video(recordings, members.folds, config.training.seed, report)
+        return members.folds, dict(zip(ids, fold, strict=True))
     actions = sorted({triple.action for item in recordings for triple in item.whitelist or ()})
     every = ClassMap.build([("none", ()), *((action, (action,)) for action in actions)])
-    _, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
-    return 1, [0 if item.video_id in set(held_out) else TRAINED_ALWAYS for item in recordings]
+    train, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
+    return 1, dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)

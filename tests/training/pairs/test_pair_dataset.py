@@ -50,6 +50,9 @@ def test_one_fold_is_a_split(tmp_path):
     )
     made = build_pair_dataset(videos(), config, ReadingReport())
     assert made.split()["validation"] == made.split()["fold 1"] == ["2", "4"]
+    assert made.split()["train"] == ["0", "1", "5"]  # nobody trains on what the file leaves out
+    assert [item.video_id for item in made.recordings] == ["0", "1", "2", "4", "5"]
+    assert {track.video for track in made.tracks} == set(range(5))
     with pytest.raises(RunError, match="give --folds 1"):
         build_pair_dataset(
             videos(), config.model_copy(update={"members": V7.members}), ReadingReport()
