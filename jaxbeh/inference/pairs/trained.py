@@ -90,6 +90,7 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         slots,
         known.vocabulary,
         known.labs,
+        known.lab_fold,
         Members.all(known.folds, known.seeds),
         leaves,
         folder.checkpoints,

@@ -25,7 +25,7 @@ from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.pairs.dataset import PairDataset
 from jaxbeh.training.pairs.judge import lab_scores, mean_of_labs
 from jaxbeh.training.pairs.loss import entry_weights
-from jaxbeh.training.pairs.members import Members, plan_members
+from jaxbeh.training.pairs.members import Members, labs_learnt, plan_members
 from jaxbeh.training.pairs.programs import (
     Judged,
     PairData,
@@ -137,6 +137,7 @@ def assemble_tracks(
         "trained": seen[members.fold],
         "judged": table,
         "place": starts_of(places),
+        "learnt": labs_learnt(members, dataset.lab_fold),
     }
     data = PairData(store=store, **leaves)
     nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(data))

@@ -50,6 +50,15 @@ class PairDataset:
         """Int32 `[k]`, the fold of each track's video."""
         return self.fold[[track.video for track in self.tracks]]
 
+    @property
+    def lab_fold(self) -> tuple[int, ...]:
+        """Of each lab the fold that holds out all its videos, −1 where none does."""
+        folds: dict[str, set[int]] = {lab: set() for lab in self.labs}
+        for recording, fold in zip(self.recordings, self.fold.tolist(), strict=True):
+            if recording.lab_id in folds:
+                folds[recording.lab_id].add(fold)
+        return tuple(min(found) if len(found) == 1 else TRAINED_ALWAYS for found in folds.values())
+
     def split(self) -> dict[str, list[str]]:
         """Video ids as `split.json` holds them: trained on and held out by any, then by fold."""
         ids = [recording.video_id for recording in self.recordings]

@@ -26,6 +26,7 @@ from jaxbeh.training.pairs.recipe import (
     TrackRecipe,
     predict_logits,
     unchanged_frames,
+    with_labs_learnt,
 )
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
@@ -48,12 +49,14 @@ class PairData:
         judged: int32 `[steps, m, rows]`, windows of the store that each member is judged by, −1 in
             padding.
         place: int32 `[k]`, where each track's grid starts among all of them.
+        learnt: bool `[m, 1 + l]`, labs that each member trains on (`labs_learnt`).
     """
 
     store: PairStore
     trained: Array
     judged: Array
     place: Array
+    learnt: Array
 
 
 @struct.dataclass
@@ -259,8 +262,10 @@ def judge(
     seeds = int(members.seed.max()) + 1
     seed = jnp.asarray(members.seed)[:, None, None]
 
-    def of_member(variables: Any, windows: Array) -> tuple[Array, Array, Array, Array]:
-        frames = unchanged_frames(recipe, data.store, windows)
+    def of_member(
+        variables: Any, learnt: Array, windows: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        frames = with_labs_learnt(unchanged_frames(recipe, data.store, windows), learnt)
         logits = predict_logits(recipe, variables, frames)
         loss, weight = recipe.missed(logits, frames)
         found = decide(recipe.loss, logits, frames.known)
@@ -271,7 +276,7 @@ def judge(
     def body(sums: Judged, windows: Array) -> tuple[Judged, None]:
         windows = lax.with_sharding_constraint(windows, shared)
         variables = {"params": state.average, "batch_stats": state.batch_stats}
-        loss, weight, found, place = jax.vmap(of_member)(variables, windows)
+        loss, weight, found, place = jax.vmap(of_member)(variables, data.learnt, windows)
         at = (jnp.broadcast_to(seed, place.shape), place)
         return Judged(
             loss=sums.loss + jnp.sum(loss),

@@ -156,6 +156,17 @@ def unchanged_frames(recipe: TrackRecipe, store: PairStore, windows: Array) -> P
     return gather_pairs(store, windows, jnp.zeros_like(windows), still, recipe.length)
 
 
+def with_labs_learnt(frames: PairFrames, learnt: Array) -> PairFrames:
+    """The same windows for a member; those of labs that it never trained on do not say their lab.
+
+    Args:
+        frames: windows.
+        learnt: bool `[1 + l]`, as `labs_learnt` gives it for the member.
+    """
+    lab = jnp.where(learnt[frames.lab], frames.lab, NO_LAB)
+    return frames.replace(lab=lab)  # type: ignore[attr-defined,no-any-return]  # by struct
+
+
 def predict_logits(recipe: PairRecipe, variables: Any, frames: PairFrames) -> Array:
     """Float32 logits `[b, t, c]` without augmentation or dropout."""
     logits: Array = recipe.model.apply(variables, inputs_of(frames), train=False)  # type: ignore[assignment]  # Any

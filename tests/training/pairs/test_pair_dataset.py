@@ -38,6 +38,7 @@ def test_every_video_is_held_out_once():
     assert made.vocabulary.pair == ("attack", "mount", "sniff")
     assert made.entry_frames.tolist() == [[0, 180], [12, 180], [36, 180]]
     assert made.labs == ("a", "b")
+    assert made.lab_fold == (-1, -1)
     assert made.track_fold.tolist() == made.fold.tolist()
 
 
@@ -63,8 +64,14 @@ def test_a_fold_may_be_a_lab():
     made = build_pair_dataset(videos(labs="cab"), with_members(hold_out="labs"), ReadingReport())
     assert made.folds == 3
     assert made.fold.tolist() == [2, 0, 1, 2, 0, 1]
+    assert made.lab_fold == (0, 1, 2)
     with pytest.raises(DataError, match="needs two"):
         build_pair_dataset(videos(labs="a"), with_members(hold_out="labs"), ReadingReport())
+
+
+def test_a_lab_of_one_video_is_not_learnt_by_who_holds_it_out():
+    made = build_pair_dataset(videos(labs="aaaaab"), with_members(folds=3), ReadingReport())
+    assert made.lab_fold == (-1, made.fold[5])
 
 
 def test_videos_that_teach_nothing_are_told_of():

@@ -99,6 +99,21 @@ def test_every_place_of_the_grid_is_judged_by_each_seed():
     assert judged.decisions.max() < len(DATASET.vocabulary)
 
 
+def test_a_lab_that_a_member_never_trained_on_is_none_to_it():
+    made, state = trained().made, trained().state
+    data, put = made.data, made.devices.put
+
+    def loss(data):
+        return float(fetch(made.programs.validate(put(state), data, None)).loss)
+
+    learnt = np.asarray(data.learnt)
+    assert learnt.all()  # both folds train on both labs
+    none = data.replace(learnt=put(learnt & (np.arange(3) == 0)))
+    tracks = np.asarray(data.store.tracks) * np.array([1, 1, 1, 0], np.int32)
+    nameless = data.replace(store=data.store.replace(tracks=put(tracks)))
+    assert loss(none) == loss(nameless) != loss(data)
+
+
 def test_windows_to_judge_are_dealt_once_to_the_members_that_held_them_out():
     windows = np.array([[0, 0, 0], [0, 8, 8], [1, 0, 0], [2, 0, 0], [2, 8, 8]], np.int32)
     fold = np.array([0, 1, 0], np.int32)
