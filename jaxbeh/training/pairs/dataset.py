@@ -96,7 +96,7 @@ def build_pair_dataset(
 
     Raises:
         RunError: no video teaches anything.
-        DataError: the folds cannot be made.
+        DataError: the folds cannot be made, or one leaves no event to tune thresholds on.
         SettingsError: more unknown keypoints than slots.
     """
     slots = SlotTable.build(
@@ -111,6 +111,7 @@ def build_pair_dataset(
     folds, drawn = _folds(kept, config, report)
     fold = [drawn[item.video_id] for item in kept if item.video_id in drawn]
     kept = [item for item in kept if item.video_id in drawn]
+    _refuse_untunable(kept, folds, fold)
     vocabulary = ActionVocabulary.build(
         triple
         for item in kept
@@ -163,6 +164,32 @@ def _teaches(recording: Recording, slots: SlotTable, report: ReadingReport) -> b
 
 def _tracked(recording: Recording, mice: Sequence[int]) -> bool:
     return set(mice) <= set(recording.tracking.mice)
+
+
+def _refuse_untunable(recordings: Sequence[Recording], folds: int, fold: Sequence[int]) -> None:
+    """Thresholds for a fold are tuned on the others, with one fold on itself, after all training.
+
+    Raises:
+        DataError: no event is there that was looked for.
+    """
+    for one in range(folds):
+        tuned_on = [
+            item
+            for item, held_in in zip(recordings, fold, strict=True)
+            if (held_in == one) == (folds == 1)
+        ]
+        if not any(_shows_something(item) for item in tuned_on):
+            which = "held out" if folds == 1 else f"outside fold {one + 1}"
+            raise DataError(
+                f"none of the {len(tuned_on)} videos {which} shows an action that was looked for, "
+                f"so that no threshold can be tuned; hold out others (training.seed draws them, "
+                f"with --folds 1 data.split_file names them), or label more videos"
+            )
+
+
+def _shows_something(recording: Recording) -> bool:
+    events, whitelist = recording.events, recording.whitelist
+    return events is not None and not set(events.triples).isdisjoint(whitelist or ())
 
 
 def _folds(

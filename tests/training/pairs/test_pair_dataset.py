@@ -74,6 +74,25 @@ def test_a_lab_of_one_video_is_not_learnt_by_who_holds_it_out():
     assert made.lab_fold == (-1, made.fold[5])
 
 
+def test_folds_that_leave_nothing_to_tune_on_are_refused_before_training(tmp_path):
+    resting = [
+        recording(wander(30, seed=index), video_id=str(index), lab_id="a") for index in range(3)
+    ]
+    only = dataclasses.replace(videos(1)[0], video_id="9")
+    with pytest.raises(DataError, match=r"none of the 2 videos outside fold \d shows an action"):
+        build_pair_dataset([*resting, only], with_members(folds=2), ReadingReport())
+    with pytest.raises(DataError, match="outside fold 1 shows an action that was looked for"):
+        build_pair_dataset(resting, with_members(folds=2), ReadingReport())
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"train": ["9", "0"], "validation": ["1", "2"]}))
+    config = with_members(folds=1)
+    data = config.data.model_copy(update={"split_file": str(file)})
+    with pytest.raises(DataError, match="none of the 2 videos held out shows an action"):
+        build_pair_dataset(
+            [*resting, only], config.model_copy(update={"data": data}), ReadingReport()
+        )
+
+
 def test_videos_that_teach_nothing_are_told_of():
     lonely = recording(wander(30, mice=1), mice=(1,), video_id="x")
     unlabelled = dataclasses.replace(recording(wander(30), video_id="y"), events=None)
