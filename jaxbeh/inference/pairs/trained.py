@@ -83,7 +83,6 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         slots,
         (len(known.vocabulary.alone), len(known.vocabulary.pair)),
         len(known.labs),
-        (1.0,) * len(known.vocabulary),  # weights only matter in training
     )
     predictor = PairPredictor.restore(
         recipe,

@@ -59,6 +59,12 @@ class PairDataset:
                 folds[recording.lab_id].add(fold)
         return tuple(min(found) if len(found) == 1 else TRAINED_ALWAYS for found in folds.values())
 
+    def frames_trained_on(self, fold: int) -> NDArray[np.int64]:
+        """Int64 `[c, 2]`, as `entry_frames`, of the videos that a fold does not hold out."""
+        own = np.flatnonzero(self.track_fold != fold).tolist()
+        tracks, bits = [self.tracks[index] for index in own], [self.bits[index] for index in own]
+        return entry_frames(tracks, bits, len(self.vocabulary))
+
     def split(self) -> dict[str, list[str]]:
         """Video ids as `split.json` holds them: trained on and held out by any, then by fold."""
         ids = [recording.video_id for recording in self.recordings]

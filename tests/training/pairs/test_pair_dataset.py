@@ -37,6 +37,7 @@ def test_every_video_is_held_out_once():
     assert sorted(split["fold 1"] + split["fold 2"] + split["fold 3"]) == split["train"]
     assert made.vocabulary.pair == ("attack", "mount", "sniff")
     assert made.entry_frames.tolist() == [[0, 180], [12, 180], [36, 180]]
+    assert made.frames_trained_on(1).tolist() == [[0, 120], [8, 120], [24, 120]]
     assert made.labs == ("a", "b")
     assert made.lab_fold == (-1, -1)
     assert made.track_fold.tolist() == made.fold.tolist()
