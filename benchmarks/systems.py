@@ -66,6 +66,7 @@ def last_weights(folder: RunFolder, config: PairConfig, dataset: PairDataset) ->
         dataset.slots,
         dataset.vocabulary,
         dataset.labs,
+        dataset.lab_fold,
         Members.all(dataset.folds, config.members.seeds),
         restored.leaves,
         folder.checkpoints,

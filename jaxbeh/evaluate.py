@@ -20,7 +20,8 @@ def evaluate(
         list[Path],
         typer.Option(
             help="Folder of a trained run. Runs of recipe v7 may be several (--run A --run B): "
-            "their probabilities are averaged, and the first one's thresholds are used.",
+            "their probabilities are averaged, and thresholds tuned anew on the videos that all "
+            "held out; without these, or with --test-only, the first one's are used.",
             show_default=False,
         ),
     ],
@@ -105,7 +106,10 @@ def evaluate(
         test = evaluator.usable(listed, report, labelled=False)
     scored = held_out or fresh
     if scored:
-        found = evaluator.score_held_out(held_out) if held_out else evaluator.score(fresh)
+        if held_out:
+            found, evaluator = evaluator.score_held_out(held_out)
+        else:
+            found = evaluator.score(fresh)
         judged.path.mkdir(parents=True, exist_ok=True)
         judged.write_evaluation(found.figures)
         _print_scores(found)

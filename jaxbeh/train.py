@@ -221,11 +221,12 @@ def _train(
     hosts.require_same("the data", str(made_of["data_hash"]))
     hosts.require_same("split and slots", f"{task.split()} {task.slots.to_json()}")
 
-    # Resume, in this order: 1. the folder is this run's, or is made; 2. the newest intact
+    # Resume, in this order: 1. the folder is this run's, or there is none; 2. the newest intact
     # checkpoint says how far it is: later lines of metrics are cut, and a run that is finished ends
-    # here; 3. stores and programs are built; 4. the checkpoint fills the state; 5. the loop goes on
-    # from the state's own step. Folder and checkpoints are the first process's; the others have
-    # the state from it.
+    # here; 3. stores and programs are built; 4. the checkpoint fills the state; 5. a new run's
+    # folder is made, now that nothing is left to be refused: the corrected command would find it
+    # there, made from something else; 6. the loop goes on from the state's own step. Folder and
+    # checkpoints are the first process's; the others have the state from it.
     folder = RunFolder(path)
     checkpoints, restored, loop = None, None, LoopState.start()
     if hosts.first and folder.exists:
@@ -245,6 +246,13 @@ def _train(
     job = task.assemble(Devices.all(hosts), _begun_in(hosts, folder))
     parameters = building.count_parameters(job.template)
     out.print(f"Model: {parameters:,} parameters. {job.plan}")
+    resumed = hosts.any("a checkpoint to resume from", restored is not None)
+    if restored is not None:
+        snapshot = fill(job.template, restored.leaves, folder.checkpoints)
+    elif resumed:
+        snapshot = job.template
+    else:
+        snapshot = job.first() if other is None else job.first_from(other, out.print)
     if hosts.first and not folder.exists:
         record = {
             **made_of,
@@ -259,13 +267,6 @@ def _train(
         folder.start(config, task.slots, task.split(), task.files(), record)
     if hosts.first and checkpoints is None:
         checkpoints = Checkpoints(folder.checkpoints, out.print)
-    resumed = hosts.any("a checkpoint to resume from", restored is not None)
-    if restored is not None:
-        snapshot = fill(job.template, restored.leaves, folder.checkpoints)
-    elif resumed:
-        snapshot = job.template
-    else:
-        snapshot = job.first() if other is None else job.first_from(other, out.print)
     snapshot = hosts.from_first(snapshot)
     done = int(snapshot.loop.epoch)
     if resumed:

@@ -114,6 +114,11 @@ def test_a_finished_run_says_so_and_other_settings_are_refused(straight, mice, p
 def test_a_new_run_starts_from_the_weights_of_another(straight, mice, tmp_path, python):
     run = tmp_path / "run"
     words = (*TRAIN, "--data", mice, "--run", run, "--set", "training.epochs=1")
+    # Weights that do not fit are refused before there is a run, which would refuse other settings.
+    refused = python(*words, "--init-from", straight, "--set", "model={name: mlp, hidden: [7]}")
+    assert refused.returncode == 1
+    assert "none of its weights fits this model" in refused.stderr
+    assert not run.exists()
     made = python(*words, "--init-from", straight)
     assert made.returncode == 0, made.stderr
     assert lines(run)[0]["train_loss"] < lines(straight)[0]["train_loss"]

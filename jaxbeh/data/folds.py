@@ -57,15 +57,27 @@ def fold_of_video(
 
 
 def lab_folds(recordings: Sequence[Recording]) -> list[int]:
-    """Leave one lab out: the index of each recording's lab, in sorted order.
+    """Leave one lab out: a fold for each recording's lab, in sorted order.
+
+    Labs that share a tracking are left out together: the same recording annotated by two of them
+    would be a leak.
 
     Raises:
-        DataError: there is only one lab.
+        DataError: there is only one lab, or all share trackings.
     """
-    labs = sorted({recording.lab_id for recording in recordings})
-    if len(labs) < 2:
-        raise DataError(f"all labelled videos are of lab {labs[0]}; leaving a lab out needs two")
-    return [labs.index(recording.lab_id) for recording in recordings]
+    contents: dict[str, set[str]] = defaultdict(set)
+    for recording in recordings:
+        contents[recording.lab_id].add(recording.tracking.content_hash)
+    labs = sorted(contents)
+    groups = _joined(range(len(labs)), {place: [*contents[lab]] for place, lab in enumerate(labs)})
+    if len(groups) < 2:
+        sharing = ", which share trackings" if len(labs) > 1 else ""
+        raise DataError(
+            f"all labelled videos are of lab {', '.join(labs)}{sharing}; leaving a lab out needs "
+            f"two; members.hold_out=videos leaves out videos"
+        )
+    fold_of = {labs[place]: fold for fold, group in enumerate(groups) for place in group}
+    return [fold_of[recording.lab_id] for recording in recordings]
 
 
 def _groups(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
@@ -40,8 +40,12 @@ class Evaluator(Protocol):
     def score(self, recordings: Sequence[Recording]) -> Scored:
         """Predict labelled videos, none of them trained on, and compare."""
 
-    def score_held_out(self, recordings: Sequence[Recording]) -> Scored:
-        """The same of videos that training held out, each by what did not train on it."""
+    def score_held_out(self, recordings: Sequence[Recording]) -> tuple[Scored, Self]:
+        """The same of videos that training held out, each by what did not train on it.
+
+        Returns:
+            The scores, and what predicts other videos by all that was learnt on these.
+        """
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """The bouts of videos; and whether they are only the most likely one, none being found."""

@@ -1,8 +1,9 @@
 """Recipe v7: tracks of whole videos to bouts, by one run or the mean of several."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Self
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
@@ -30,7 +31,8 @@ class PairEvaluator:
     Attributes:
         folders: of the runs.
         runs: whose probabilities are averaged.
-        decoding: of the first run.
+        decoding: what makes bouts of the mean.
+        fitted: whether it belongs to just that mean; else it is the first run's.
         tta: whether to average views, too: the mirror image, and windows that overlap four times.
         tell: called with a sentence on what takes a while.
     """
@@ -38,6 +40,7 @@ class PairEvaluator:
     folders: tuple[RunFolder, ...]
     runs: tuple[Trained, ...]
     decoding: Decoding
+    fitted: bool
     tta: bool
     tell: Callable[[str], None]
 
@@ -64,7 +67,8 @@ class PairEvaluator:
                 f"all; its command, given again, finishes it"
             )
             decoding = Decoding.constant(runs[0].frequencies)
-        return cls(tuple(folder for folder, _ in folders), runs, decoding, tta, tell)
+        fitted = len(runs) == 1 and not tta
+        return cls(tuple(folder for folder, _ in folders), runs, decoding, fitted, tta, tell)
 
     def usable(
         self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
@@ -94,18 +98,18 @@ class PairEvaluator:
 
     def score(self, recordings: Sequence[Recording]) -> Scored:
         """See `Evaluator`."""
-        tracks = self._probabilities(recordings)
+        tracks = list(self._probabilities(recordings))
         return _scored(fresh_report(tracks, decode(tracks, self.decoding)))
 
-    def score_held_out(self, recordings: Sequence[Recording]) -> Scored:
+    def score_held_out(self, recordings: Sequence[Recording]) -> tuple[Scored, Self]:
         """See `Evaluator`; of a finished run by itself, the figures that its training came to.
 
         Several runs, or views, are predicted again, each video by the members that held it out, and
-        thresholds tuned anew.
+        thresholds tuned anew, which other videos are then decoded by.
         """
         first = self.folders[0]
-        if len(self.runs) == 1 and not self.tta and first.has(DECODING):
-            return _scored(first.parsed(HELD_OUT, Report.from_json))
+        if self.fitted and first.has(DECODING):
+            return _scored(first.parsed(HELD_OUT, Report.from_json)), self
         held_out = [set(folder.split()["validation"]) for folder in self.folders]
         own = [item for item in recordings if all(item.video_id in ids for ids in held_out)]
         if not own:
@@ -121,15 +125,23 @@ class PairEvaluator:
             predictions[fold_of[track.recording.video_id]].append(track)
         predictions = [tracks for tracks in predictions if tracks]
         found = honest(predictions, self.runs[0].frequencies)
-        return _scored(held_out_report(predictions, found))
+        tuned = replace(self, decoding=found.decoding, fitted=True)
+        return _scored(held_out_report(predictions, found)), tuned
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """See `Evaluator`."""
+        if not self.fitted:
+            self.tell(
+                f"Thresholds are those of {self.folders[0].path} by itself: they are tuned for "
+                f"what is averaged where the videos that all runs held out are there and scored"
+            )
         predicted = predict_pairs(self._probabilities(recordings), self.decoding)
         return predicted.bouts, predicted.fallback
 
-    def _probabilities(self, recordings: Sequence[Recording]) -> list[TrackProbabilities]:
-        return average([run.predict(recordings, self.tta, self._overlap) for run in self.runs])
+    def _probabilities(self, recordings: Sequence[Recording]) -> Iterable[TrackProbabilities]:
+        """Of one run as they come, so that more videos need no more memory."""
+        predictions = [run.predict(recordings, self.tta, self._overlap) for run in self.runs]
+        return predictions[0] if len(predictions) == 1 else average(predictions)
 
     def _held_out(
         self, number: int, recordings: Sequence[Recording]

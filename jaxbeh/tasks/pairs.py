@@ -94,6 +94,7 @@ class PairTask:
         known = Known(
             vocabulary=dataset.vocabulary,
             labs=dataset.labs,
+            lab_fold=dataset.lab_fold,
             folds=dataset.folds,
             seeds=self.config.members.seeds,
         )

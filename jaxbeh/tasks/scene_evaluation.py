@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -108,9 +109,9 @@ class SceneEvaluator:
         shown = [_frame_table(self.classes, scores)]
         return Scored(figures, shown, [], official, scores.frames)
 
-    def score_held_out(self, recordings: Sequence[Recording]) -> Scored:
+    def score_held_out(self, recordings: Sequence[Recording]) -> tuple[Scored, Self]:
         """See `Evaluator`."""
-        return self.score(recordings)
+        return self.score(recordings), self
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """See `Evaluator`."""

@@ -115,9 +115,10 @@ class RunFolder:
             if recorded.get(key) != record.get(key)
         ]
         before = self.split()
-        for side in ("train", "validation"):
-            if before[side] != split[side]:
-                moved = sorted(set(before[side]) ^ set(split[side]))
+        for side in dict.fromkeys((*before, *split)):  # the folds, too, where there are several
+            old, new = before.get(side, []), split.get(side, [])
+            if old != new:
+                moved = sorted(set(old) ^ set(new))
                 what = f"differ in {', '.join(moved[:5])}" if moved else "come in another order"
                 found.append(f"  split: the {side} videos {what}")
         if found:

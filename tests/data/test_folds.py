@@ -76,3 +76,9 @@ def test_leaving_labs_out():
     assert lab_folds(videos("bab")) == [1, 0, 1]
     with pytest.raises(DataError, match="needs two"):
         lab_folds(videos("bb"))
+
+
+def test_labs_that_share_a_tracking_are_left_out_together():
+    assert lab_folds(videos("cabd", contents=[0, 1, 0, 2])) == [1, 0, 1, 2]
+    with pytest.raises(DataError, match="lab a, b, which share trackings; leaving a lab out needs"):
+        lab_folds(videos("aab", contents=[0, 1, 0]))

@@ -90,6 +90,17 @@ def test_the_same_split_in_another_order_is_refused(folder):
     assert "split: the train videos come in another order" in refusal(folder, split=reordered)
 
 
+def test_the_same_videos_in_other_folds_are_refused(tmp_path):
+    """Each is trained on and held out by turns: only the folds tell."""
+    both = {"train": ["1", "2"], "validation": ["1", "2"]}
+    folder = RunFolder(tmp_path)
+    begun = {**both, "fold 1": ["1"], "fold 2": ["2"]}
+    folder.start(CONFIG, SLOTS, begun, {}, RECORD)
+    folder.require_same(CONFIG, RECORD, begun)
+    said = refusal(folder, split={**both, "fold 1": ["2"], "fold 2": ["1"]})
+    assert "split: the fold 1 videos differ in 1, 2" in said
+
+
 def test_other_first_weights_are_refused(folder):
     said = refusal(folder, init_from="runs/v6")
     assert "  first weights: the run has None, the command brings runs/v6" in said.splitlines()

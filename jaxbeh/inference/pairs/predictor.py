@@ -30,13 +30,14 @@ from jaxbeh.training.checkpoints import fill
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.pairs.loss import probabilities
-from jaxbeh.training.pairs.members import Members
+from jaxbeh.training.pairs.members import Members, labs_learnt
 from jaxbeh.training.pairs.programs import init_members
 from jaxbeh.training.pairs.recipe import (
     PairRecipe,
     in_a_mirror,
     predict_logits,
     unchanged_frames,
+    with_labs_learnt,
 )
 from jaxbeh.vocabulary import SlotTable
 
@@ -56,6 +57,7 @@ class PairPredictor:
         slots: the run's keypoint slots.
         vocabulary: the run's c actions.
         labs: those trained on.
+        learnt: bool `[m, 1 + l]`, which of them each member has trained on (`labs_learnt`).
         members: m of them.
         variables: averaged parameters and BatchNorm statistics, stacked along a first axis m.
     """
@@ -64,6 +66,7 @@ class PairPredictor:
     slots: SlotTable
     vocabulary: ActionVocabulary
     labs: tuple[str, ...]
+    learnt: NDArray[np.bool_]
     members: Members
     variables: Any
 
@@ -74,11 +77,14 @@ class PairPredictor:
         slots: SlotTable,
         vocabulary: ActionVocabulary,
         labs: Sequence[str],
+        lab_fold: Sequence[int],
         members: Members,
         leaves: Leaves,
         source: Path,
     ) -> Self:
         """From a checkpoint's leaves; what only training needs is left where it is.
+
+        `lab_fold` says of each lab which fold holds out all its videos, −1 where none does.
 
         Raises:
             CheckpointError: the leaves do not fit the model.
@@ -95,12 +101,14 @@ class PairPredictor:
             "params": full["train"]["average"],
             "batch_stats": full["train"]["batch_stats"],
         }
-        return cls(recipe, slots, vocabulary, tuple(labs), members, variables)
+        learnt = labs_learnt(members, lab_fold)
+        return cls(recipe, slots, vocabulary, tuple(labs), learnt, members, variables)
 
     def of_members(self, chosen: NDArray[np.bool_]) -> Self:
         """The same with some of the members."""
         return dataclasses.replace(
             self,
+            learnt=self.learnt[chosen],
             members=Members(fold=self.members.fold[chosen], seed=self.members.seed[chosen]),
             variables=jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], self.variables),
         )
@@ -134,7 +142,7 @@ class PairPredictor:
             moved = [track._replace(video=videos.index(track.video)) for track in group]
             groups.append((own, moved, pair_windows(own, moved, length, max(1, length // overlap))))
         room = PairRoom.of(groups)
-        variables = jax.device_put(self.variables)
+        variables, learnt = jax.device_put((self.variables, self.learnt))
         for own, moved, windows in groups:
             store = build_pair_store(
                 own, moved, self.slots, self.vocabulary, self.labs, windows, bits=None
@@ -151,7 +159,8 @@ class PairPredictor:
             for first in range(0, len(windows[0]), _BATCH):
                 index = np.arange(first, first + _BATCH, dtype=np.int32)
                 index = np.where(index < len(windows[0]), index, np.int32(-1))
-                sums = _add(self.recipe, mirror, variables, held, at, sums, jnp.asarray(index))
+                batch = jnp.asarray(index)
+                sums = _add(self.recipe, mirror, variables, learnt, held, at, sums, batch)
             total, count = fetch((sums.total, sums.count))
             mean = np.asarray(total) / np.maximum(np.asarray(count), 1.0)[:, None]
             for track, start, size in zip(moved, place.tolist(), places, strict=True):
@@ -178,6 +187,7 @@ def add_pair_probabilities(
     recipe: PairRecipe,
     mirror: bool,
     variables: Any,
+    learnt: Array,
     store: PairStore,
     at: Array,
     sums: Sums,
@@ -189,6 +199,7 @@ def add_pair_probabilities(
         recipe: the model.
         mirror: whether to take the mean with what is said of the mirror image.
         variables: of the members, stacked.
+        learnt: bool `[m, 1 + l]`, labs that each has trained on.
         store: with the windows.
         at: int32 `[n]`, where each window starts in `sums`.
         sums: so far, a row a place of the grid.
@@ -196,12 +207,14 @@ def add_pair_probabilities(
     """
     frames = unchanged_frames(recipe, store, windows)
 
-    def of_member(one: Any, seen: PairFrames) -> Array:
-        return probabilities(recipe.loss, predict_logits(recipe, one, seen), frames.known)
+    def of_member(one: Any, own: Array, seen: PairFrames) -> Array:
+        logits = predict_logits(recipe, one, with_labs_learnt(seen, own))
+        return probabilities(recipe.loss, logits, frames.known)
 
     views = [frames, in_a_mirror(recipe, frames)] if mirror else [frames]
     found = jnp.mean(
-        jnp.stack([jax.vmap(of_member, (0, None))(variables, seen) for seen in views]), axis=(0, 1)
+        jnp.stack([jax.vmap(of_member, (0, 0, None))(variables, learnt, seen) for seen in views]),
+        axis=(0, 1),
     )
     index = at[jnp.maximum(windows, 0)][:, None] + jnp.arange(recipe.length, dtype=jnp.int32)
     index = jnp.where(frames.mask, index, sums.count.shape[0])  # out of bounds: dropped
@@ -211,7 +224,7 @@ def add_pair_probabilities(
     )
 
 
-_add = jax.jit(add_pair_probabilities, static_argnums=(0, 1), donate_argnums=5)
+_add = jax.jit(add_pair_probabilities, static_argnums=(0, 1), donate_argnums=6)
 """Compiled once for a recipe, whichever members predict."""
 
 

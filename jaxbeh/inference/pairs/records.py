@@ -15,12 +15,14 @@ class Known:
     Attributes:
         vocabulary: its c actions.
         labs: those trained on, in the order of their embeddings.
+        lab_fold: of each lab the fold that holds out all its videos, −1 where none does.
         folds: K.
         seeds: networks a fold.
     """
 
     vocabulary: ActionVocabulary
     labs: tuple[str, ...]
+    lab_fold: tuple[int, ...]
     folds: int
     seeds: int
 
@@ -29,6 +31,7 @@ class Known:
         value = {
             "actions": self.vocabulary.to_json(),
             "labs": list(self.labs),
+            "lab_fold": list(self.lab_fold),
             "folds": self.folds,
             "seeds": self.seeds,
         }
@@ -53,4 +56,16 @@ class Known:
         folds, seeds = counts
         if type(folds) is not int or type(seeds) is not int or not 0 < folds * seeds <= 4096:
             raise DataError(f"its folds and seeds are {counts}; restore the file")
-        return cls(ActionVocabulary.from_json(value["actions"]), tuple(labs), folds, seeds)
+        # Runs that lack it took every lab for one that every network has learnt.
+        lab_fold = value.get("lab_fold", [-1] * len(labs))
+        if (
+            not isinstance(lab_fold, list)
+            or len(lab_fold) != len(labs)
+            or not all(type(fold) is int and -1 <= fold < folds for fold in lab_fold)
+        ):
+            raise DataError(
+                f"its lab_fold is {str(lab_fold)[:80]}, no fold or -1 for each of {len(labs)} "
+                f"labs; restore the file"
+            )
+        vocabulary = ActionVocabulary.from_json(value["actions"])
+        return cls(vocabulary, tuple(labs), tuple(lab_fold), folds, seeds)

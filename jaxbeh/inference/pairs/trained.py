@@ -83,13 +83,13 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         slots,
         (len(known.vocabulary.alone), len(known.vocabulary.pair)),
         len(known.labs),
-        (1.0,) * len(known.vocabulary),  # weights only matter in training
     )
     predictor = PairPredictor.restore(
         recipe,
         slots,
         known.vocabulary,
         known.labs,
+        known.lab_fold,
         Members.all(known.folds, known.seeds),
         leaves,
         folder.checkpoints,

@@ -25,7 +25,7 @@ from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.pairs.dataset import PairDataset
 from jaxbeh.training.pairs.judge import lab_scores, mean_of_labs
 from jaxbeh.training.pairs.loss import entry_weights
-from jaxbeh.training.pairs.members import Members, plan_members
+from jaxbeh.training.pairs.members import Members, labs_learnt, plan_members
 from jaxbeh.training.pairs.programs import (
     Judged,
     PairData,
@@ -72,14 +72,13 @@ class Assembled:
 
 
 def recipe_of(config: PairConfig, dataset: PairDataset) -> PairRecipe:
-    """The recipe for a dataset's vocabulary, labs and action frequencies."""
+    """The recipe for a dataset's vocabulary and labs."""
     vocabulary = dataset.vocabulary
     return PairRecipe.from_config(
         config,
         dataset.slots,
         (len(vocabulary.alone), len(vocabulary.pair)),
         len(dataset.labs),
-        entry_weights(dataset.entry_frames, config.loss.balance),
     )
 
 
@@ -105,7 +104,16 @@ def assemble(
     recipe = recipe_of(config, dataset)
     places = sum(grid_frames(dataset.recordings[track.video]) for track in dataset.tracks)
     validate = partial(judge, recipe, members, places, devices)
-    return assemble_tracks(config, dataset, recipe, members, devices, validate)
+    weights = np.array(
+        [
+            entry_weights(dataset.frames_trained_on(fold), config.loss.balance)
+            for fold in range(dataset.folds)
+        ],
+        np.float32,
+    )
+    return assemble_tracks(
+        config, dataset, recipe, members, devices, weights[members.fold], validate
+    )
 
 
 def assemble_tracks(
@@ -114,9 +122,13 @@ def assemble_tracks(
     recipe: TrackRecipe,
     members: Members,
     devices: Devices,
+    weights: NDArray[np.float32],
     validate: Callable[[TrainState, PairData, Normaliser | None], Any],
 ) -> Assembled:
-    """The same whatever is learnt: `recipe` says what, `validate` how it is judged."""
+    """The same whatever is learnt: `recipe` says what, `validate` how it is judged.
+
+    `weights`, `[m, c]`, say what a frame of each action weighs for each member.
+    """
     window, settings = config.window, config.training
     own, tracks = dataset.recordings, dataset.tracks
     training = pair_windows(own, tracks, window.length, window.train_stride)
@@ -137,6 +149,8 @@ def assemble_tracks(
         "trained": seen[members.fold],
         "judged": table,
         "place": starts_of(places),
+        "learnt": labs_learnt(members, dataset.lab_fold),
+        "weights": weights,
     }
     data = PairData(store=store, **leaves)
     nbytes = sum(leaf.nbytes for leaf in jax.tree.leaves(data))

@@ -50,6 +50,21 @@ class PairDataset:
         """Int32 `[k]`, the fold of each track's video."""
         return self.fold[[track.video for track in self.tracks]]
 
+    @property
+    def lab_fold(self) -> tuple[int, ...]:
+        """Of each lab the fold that holds out all its videos, −1 where none does."""
+        folds: dict[str, set[int]] = {lab: set() for lab in self.labs}
+        for recording, fold in zip(self.recordings, self.fold.tolist(), strict=True):
+            if recording.lab_id in folds:
+                folds[recording.lab_id].add(fold)
+        return tuple(min(found) if len(found) == 1 else TRAINED_ALWAYS for found in folds.values())
+
+    def frames_trained_on(self, fold: int) -> NDArray[np.int64]:
+        """Int64 `[c, 2]`, as `entry_frames`, of the videos that a fold does not hold out."""
+        own = np.flatnonzero(self.track_fold != fold).tolist()
+        tracks, bits = [self.tracks[index] for index in own], [self.bits[index] for index in own]
+        return entry_frames(tracks, bits, len(self.vocabulary))
+
     def split(self) -> dict[str, list[str]]:
         """Video ids as `split.json` holds them: trained on and held out by any, then by fold."""
         ids = [recording.video_id for recording in self.recordings]
@@ -87,7 +102,7 @@ def build_pair_dataset(
 
     Raises:
         RunError: no video teaches anything.
-        DataError: the folds cannot be made.
+        DataError: the folds cannot be made, or one leaves no event to tune thresholds on.
         SettingsError: more unknown keypoints than slots.
     """
     slots = SlotTable.build(
@@ -99,13 +114,16 @@ def build_pair_dataset(
         raise RunError(
             f"none of the {len(recordings)} labelled videos teaches anything; the table says why"
         )
+    folds, drawn = _folds(kept, config, report)
+    fold = [drawn[item.video_id] for item in kept if item.video_id in drawn]
+    kept = [item for item in kept if item.video_id in drawn]
+    _refuse_untunable(kept, folds, fold)
     vocabulary = ActionVocabulary.build(
         triple
         for item in kept
         for triple in item.whitelist or ()
         if _tracked(item, triple.mouse_ids())
     )
-    folds, fold = _folds(kept, config, report)
     tracks = [
         track
         for index, item in enumerate(kept)
@@ -154,22 +172,49 @@ def _tracked(recording: Recording, mice: Sequence[int]) -> bool:
     return set(mice) <= set(recording.tracking.mice)
 
 
+def _refuse_untunable(recordings: Sequence[Recording], folds: int, fold: Sequence[int]) -> None:
+    """Thresholds for a fold are tuned on the others, with one fold on itself, after all training.
+
+    Raises:
+        DataError: no event is there that was looked for.
+    """
+    for one in range(folds):
+        tuned_on = [
+            item
+            for item, held_in in zip(recordings, fold, strict=True)
+            if (held_in == one) == (folds == 1)
+        ]
+        if not any(_shows_something(item) for item in tuned_on):
+            which = "held out" if folds == 1 else f"outside fold {one + 1}"
+            raise DataError(
+                f"none of the {len(tuned_on)} videos {which} shows an action that was looked for, "
+                f"so that no threshold can be tuned; hold out others (training.seed draws them, "
+                f"with --folds 1 data.split_file names them), or label more videos"
+            )
+
+
+def _shows_something(recording: Recording) -> bool:
+    events, whitelist = recording.events, recording.whitelist
+    return events is not None and not set(events.triples).isdisjoint(whitelist or ())
+
+
 def _folds(
     recordings: Sequence[Recording], config: PairConfig, report: ReadingReport
-) -> tuple[int, list[int]]:
-    """K, and the fold of each video."""
-    members = config.members
+) -> tuple[int, dict[str, int]]:
+    """K, and the fold of each video by its id; those that a split file leaves out have none."""
+    members, ids = config.members, [item.video_id for item in recordings]
     if members.hold_out == "labs":
         fold = lab_folds(recordings)
-        return max(fold) + 1, fold
+        return max(fold) + 1, dict(zip(ids, fold, strict=True))
     if members.folds > 1:
         if config.data.split_file is not None:
             raise RunError(
                 f"data.split_file: {config.data.split_file} says one split, and members.folds "
                 f"{members.folds}; give --folds 1 to use the file, or null to draw folds"
             )
-        return members.folds, fold_of_video(recordings, members.folds, config.training.seed, report)
+        fold = fold_of_video(recordings, members.folds, config.training.seed, report)
+        return members.folds, dict(zip(ids, fold, strict=True))
     actions = sorted({triple.action for item in recordings for triple in item.whitelist or ()})
     every = ClassMap.build([("none", ()), *((action, (action,)) for action in actions)])
-    _, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
-    return 1, [0 if item.video_id in set(held_out) else TRAINED_ALWAYS for item in recordings]
+    train, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
+    return 1, dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)

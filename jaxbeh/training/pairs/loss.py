@@ -1,7 +1,5 @@
 """What a track's frame should be, among the actions that were looked for, and what is missed."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +28,7 @@ def entry_weights(frames: NDArray[np.int64], balance: float) -> tuple[float, ...
 
 
 def pair_loss(
-    kind: str, logits: Array, seen: Array, known: Array, mask: Array, weights: Sequence[float]
+    kind: str, logits: Array, seen: Array, known: Array, mask: Array, weights: Array
 ) -> tuple[Array, Array]:
     """Sum of weight · negative log-likelihood, and sum of weights; their ratio is the loss.
 
@@ -42,22 +40,21 @@ def pair_loss(
         seen: bool `[b, t, c]`, false where not known.
         known: bool `[b, c]`, actions that were looked for.
         mask: bool `[b, t]`.
-        weights: c numbers, as `entry_weights` gives them.
+        weights: float32 `[c]`, as `entry_weights` gives them.
 
     Returns:
         Two float32 scalars.
     """
-    heavy = jnp.asarray(weights, jnp.float32)
     hit = seen.astype(jnp.float32)
     if kind == "softmax":
         several = jnp.maximum(jnp.sum(hit, axis=-1, keepdims=True), 1.0)
-        wanted = heavy * hit / several
+        wanted = weights * hit / several
         none = jnp.where(jnp.any(seen, axis=-1), 0.0, 1.0) * mask.astype(jnp.float32)
         likely, none_likely = _log_softmax(logits, known)
         missed = -jnp.sum(wanted * jnp.where(seen, likely, 0.0)) - jnp.sum(none * none_likely)
         return missed, jnp.sum(wanted) + jnp.sum(none)
     there = known[:, None].astype(jnp.float32) * mask[..., None].astype(jnp.float32)
-    weight = there * jnp.where(seen, heavy, 1.0)
+    weight = there * jnp.where(seen, weights, 1.0)
     missed = jax.nn.softplus(jnp.where(seen, -logits, logits))
     return jnp.sum(weight * missed), jnp.sum(weight)
 

@@ -1,5 +1,6 @@
 """The networks that a run trains together, one a fold and seed, and the windows of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -42,6 +43,18 @@ class Members:
         of_stream = jax.random.fold_in(root, stream)
         name = jnp.asarray(self.seed * 4096 + self.fold)
         return jax.vmap(lambda one: jax.random.fold_in(of_stream, one))(name)
+
+
+def labs_learnt(members: Members, lab_fold: Sequence[int]) -> NDArray[np.bool_]:
+    """Which labs each member trains on: bool `[m, 1 + l]`, true for the entry of no lab, 0.
+
+    Args:
+        members: m of them.
+        lab_fold: of each of l labs the fold that holds out all its videos, −1 where none does.
+    """
+    of_no_lab = np.ones((members.count, 1), np.bool_)
+    held_out = np.array(lab_fold, np.int32) == members.fold[:, None]
+    return np.concatenate([of_no_lab, ~held_out], axis=1)
 
 
 def plan_members(

@@ -26,6 +26,7 @@ from jaxbeh.training.pairs.recipe import (
     TrackRecipe,
     predict_logits,
     unchanged_frames,
+    with_labs_learnt,
 )
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
@@ -48,12 +49,16 @@ class PairData:
         judged: int32 `[steps, m, rows]`, windows of the store that each member is judged by, −1 in
             padding.
         place: int32 `[k]`, where each track's grid starts among all of them.
+        learnt: bool `[m, 1 + l]`, labs that each member trains on (`labs_learnt`).
+        weights: float32 `[m, c]`, what a frame of each action weighs, by what each trains on.
     """
 
     store: PairStore
     trained: Array
     judged: Array
     place: Array
+    learnt: Array
+    weights: Array
 
 
 @struct.dataclass
@@ -166,7 +171,7 @@ def train_members(
         keys = jax.vmap(lambda stream: jax.random.fold_in(stream, state.step))(streams)
         one = partial(update, recipe, optimiser, data.store, normaliser, rate_scale, state.step)
         variables = (state.params, state.batch_stats, state.opt_state, state.average)
-        variables, loss, weight, finite = jax.vmap(one)(variables, windows, keys)
+        variables, loss, weight, finite = jax.vmap(one)(variables, windows, keys, data.weights)
         params, batch_stats, opt_state, average = variables
         finite = jnp.all(finite)
         skipped = sums.skipped
@@ -200,6 +205,7 @@ def update(
     variables: tuple[Any, Any, Any, Any],
     windows: Array,
     key: Array,
+    weights: Array,
 ) -> tuple[tuple[Any, Any, Any, Any], Array, Array, Array]:
     """One step of one member: its lesson, model, loss, update, average.
 
@@ -219,7 +225,7 @@ def update(
             mutable=["batch_stats"],
             rngs={"dropout": dropout_key},
         )
-        loss, weight = recipe.missed(logits, wanted)
+        loss, weight = recipe.missed(logits, wanted, weights)
         return loss / jnp.maximum(weight, LEAST_WEIGHT), (
             loss,
             weight,
@@ -259,10 +265,12 @@ def judge(
     seeds = int(members.seed.max()) + 1
     seed = jnp.asarray(members.seed)[:, None, None]
 
-    def of_member(variables: Any, windows: Array) -> tuple[Array, Array, Array, Array]:
-        frames = unchanged_frames(recipe, data.store, windows)
+    def of_member(
+        variables: Any, learnt: Array, weights: Array, windows: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        frames = with_labs_learnt(unchanged_frames(recipe, data.store, windows), learnt)
         logits = predict_logits(recipe, variables, frames)
-        loss, weight = recipe.missed(logits, frames)
+        loss, weight = recipe.missed(logits, frames, weights)
         found = decide(recipe.loss, logits, frames.known)
         window = data.store.windows[jnp.maximum(windows, 0)]
         place = (data.place[window[:, 0]] + window[:, 2])[:, None] + jnp.arange(recipe.length)
@@ -271,7 +279,9 @@ def judge(
     def body(sums: Judged, windows: Array) -> tuple[Judged, None]:
         windows = lax.with_sharding_constraint(windows, shared)
         variables = {"params": state.average, "batch_stats": state.batch_stats}
-        loss, weight, found, place = jax.vmap(of_member)(variables, windows)
+        loss, weight, found, place = jax.vmap(of_member)(
+            variables, data.learnt, data.weights, windows
+        )
         at = (jnp.broadcast_to(seed, place.shape), place)
         return Judged(
             loss=sums.loss + jnp.sum(loss),

@@ -57,8 +57,14 @@ class TrackRecipe(ABC):
         """What the model is shown of a batch of training windows, and what `missed` takes."""
 
     @abstractmethod
-    def missed(self, said: Array, wanted: Any) -> tuple[Array, Array]:
-        """Sum of losses of what the model says, and sum of their weights, float32 scalars."""
+    def missed(self, said: Array, wanted: Any, weights: Array) -> tuple[Array, Array]:
+        """Sum of losses of what the model says, and sum of their weights, float32 scalars.
+
+        Args:
+            said: by the model.
+            wanted: as `lesson` gives it.
+            weights: float32 `[c]`, what a frame of each action weighs for the member.
+        """
 
 
 def windows_of(config: TrackConfig, slots: SlotTable) -> dict[str, Any]:
@@ -79,11 +85,9 @@ class PairRecipe(TrackRecipe):
 
     Attributes:
         loss: `softmax` or `bce`.
-        weights: c weights.
     """
 
     loss: str
-    weights: tuple[float, ...]
 
     @classmethod
     def from_config(
@@ -92,7 +96,6 @@ class PairRecipe(TrackRecipe):
         slots: SlotTable,
         actions: tuple[int, int],
         labs: int,
-        weights: tuple[float, ...],
     ) -> "PairRecipe":
         """The recipe that a config describes, for the names of the data.
 
@@ -101,13 +104,11 @@ class PairRecipe(TrackRecipe):
             slots: its keypoints.
             actions: how many entries of the vocabulary are of a mouse alone, and to another.
             labs: how many are trained on.
-            weights: of the entries, as `entry_weights` gives them.
         """
         dtype = precision(config.training)
         return cls(
             model=PairNetwork.from_settings(config.network, *actions, labs, dtype),
             loss=config.loss.name,
-            weights=weights,
             **windows_of(config, slots),
         )
 
@@ -119,9 +120,9 @@ class PairRecipe(TrackRecipe):
         frames = training_frames(self, store, windows, key)
         return inputs_of(frames), frames
 
-    def missed(self, said: Array, wanted: PairFrames) -> tuple[Array, Array]:
+    def missed(self, said: Array, wanted: PairFrames, weights: Array) -> tuple[Array, Array]:
         """See `pair_loss`."""
-        return pair_loss(self.loss, said, wanted.seen, wanted.known, wanted.mask, self.weights)
+        return pair_loss(self.loss, said, wanted.seen, wanted.known, wanted.mask, weights)
 
 
 def inputs_of(frames: PairFrames) -> PairInputs:
@@ -154,6 +155,17 @@ def unchanged_frames(recipe: TrackRecipe, store: PairStore, windows: Array) -> P
     """Windows where the table says, as they were recorded."""
     still = jnp.ones(windows.shape, jnp.float32)
     return gather_pairs(store, windows, jnp.zeros_like(windows), still, recipe.length)
+
+
+def with_labs_learnt(frames: PairFrames, learnt: Array) -> PairFrames:
+    """The same windows for a member; those of labs that it never trained on do not say their lab.
+
+    Args:
+        frames: windows.
+        learnt: bool `[1 + l]`, as `labs_learnt` gives it for the member.
+    """
+    lab = jnp.where(learnt[frames.lab], frames.lab, NO_LAB)
+    return frames.replace(lab=lab)  # type: ignore[attr-defined,no-any-return]  # by struct
 
 
 def predict_logits(recipe: PairRecipe, variables: Any, frames: PairFrames) -> Array:

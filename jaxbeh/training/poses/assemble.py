@@ -32,7 +32,9 @@ def assemble(config: PoseConfig, dataset: PairDataset, devices: Devices | None =
     devices = devices or Devices.all()
     recipe = PoseRecipe.from_config(config, dataset.slots)
     validate = partial(judge, recipe, devices)
-    return assemble_tracks(config, dataset, recipe, Members.all(1, 1), devices, validate)
+    no_actions = np.zeros((1, 0), np.float32)
+    members = Members.all(1, 1)
+    return assemble_tracks(config, dataset, recipe, members, devices, no_actions, validate)
 
 
 def first_snapshot(assembled: Assembled) -> Snapshot:

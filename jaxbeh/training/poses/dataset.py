@@ -43,8 +43,11 @@ def build_pose_dataset(
         raise RunError(
             f"none of the {len(recordings)} videos has a known keypoint; the table says why"
         )
-    _, held_out = split_videos(kept, config.data, config.training.seed, _NO_CLASSES, report)
-    fold = [0 if item.video_id in set(held_out) else TRAINED_ALWAYS for item in kept]
+    train, held_out = split_videos(kept, config.data, config.training.seed, _NO_CLASSES, report)
+    drawn = dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)
+    # A split file may leave videos out.
+    kept = [item for item in kept if item.video_id in drawn]
+    fold = [drawn[item.video_id] for item in kept]
     return PairDataset(
         recordings=tuple(kept),
         folds=1,

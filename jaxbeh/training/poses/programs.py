@@ -75,8 +75,8 @@ def judge(
         frames = unchanged_frames(recipe, data.store, windows)
         shown, wanted = shown_in_part(recipe, frames, keys, statistics)
         said: Array = recipe.model.apply(variables, shown, train=False)  # type: ignore[assignment]  # Any
-        loss, weight = recipe.missed(said, wanted)
-        blank, _ = recipe.missed(jnp.zeros_like(said), wanted)
+        loss, weight = recipe.missed(said, wanted, data.weights[0])
+        blank, _ = recipe.missed(jnp.zeros_like(said), wanted, data.weights[0])
         return Guessed(sums.loss + loss, sums.blank + blank, sums.weight + weight), None
 
     nothing = jnp.zeros((), jnp.float32)

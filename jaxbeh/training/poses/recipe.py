@@ -69,8 +69,9 @@ class PoseRecipe(TrackRecipe):
             self, training_frames(self, store, windows, frames_key), keys, statistics
         )
 
-    def missed(self, said: Array, wanted: Hidden) -> tuple[Array, Array]:
-        """See `huber`."""
+    def missed(self, said: Array, wanted: Hidden, weights: Array) -> tuple[Array, Array]:
+        """See `huber`; there are no actions to weigh."""
+        del weights
         return huber(said, wanted.true, wanted.counted)
 
 

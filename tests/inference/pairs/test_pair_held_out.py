@@ -39,6 +39,7 @@ def test_a_collection_with_other_ids_is_refused(tmp_path):
         folders=(folder_of(tmp_path),),
         runs=(),
         decoding=Decoding(labs={}, pooled=none),
+        fitted=False,
         tta=True,
         tell=print,
     )

@@ -5,13 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbeh.training.pairs.members import Members, member_order, plan_members
+from jaxbeh.training.pairs.members import Members, labs_learnt, member_order, plan_members
 
 
 def test_one_member_a_fold_and_seed():
     members = Members.all(3, 2)
     assert members.fold.tolist() == [0, 1, 2, 0, 1, 2]
     assert members.seed.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_member_has_not_learnt_the_labs_whose_videos_it_all_holds_out():
+    learnt = labs_learnt(Members.all(3, 2), (-1, 1, 2))
+    of_seed = [[True, True, True, True], [True, True, False, True], [True, True, True, False]]
+    assert learnt.tolist() == of_seed * 2
+    assert labs_learnt(Members.all(1, 2), ()).tolist() == [[True]] * 2
 
 
 def test_a_members_key_does_not_depend_on_the_others():

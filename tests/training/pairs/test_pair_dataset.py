@@ -37,7 +37,9 @@ def test_every_video_is_held_out_once():
     assert sorted(split["fold 1"] + split["fold 2"] + split["fold 3"]) == split["train"]
     assert made.vocabulary.pair == ("attack", "mount", "sniff")
     assert made.entry_frames.tolist() == [[0, 180], [12, 180], [36, 180]]
+    assert made.frames_trained_on(1).tolist() == [[0, 120], [8, 120], [24, 120]]
     assert made.labs == ("a", "b")
+    assert made.lab_fold == (-1, -1)
     assert made.track_fold.tolist() == made.fold.tolist()
 
 
@@ -50,6 +52,9 @@ def test_one_fold_is_a_split(tmp_path):
     )
     made = build_pair_dataset(videos(), config, ReadingReport())
     assert made.split()["validation"] == made.split()["fold 1"] == ["2", "4"]
+    assert made.split()["train"] == ["0", "1", "5"]  # nobody trains on what the file leaves out
+    assert [item.video_id for item in made.recordings] == ["0", "1", "2", "4", "5"]
+    assert {track.video for track in made.tracks} == set(range(5))
     with pytest.raises(RunError, match="give --folds 1"):
         build_pair_dataset(
             videos(), config.model_copy(update={"members": V7.members}), ReadingReport()
@@ -60,8 +65,33 @@ def test_a_fold_may_be_a_lab():
     made = build_pair_dataset(videos(labs="cab"), with_members(hold_out="labs"), ReadingReport())
     assert made.folds == 3
     assert made.fold.tolist() == [2, 0, 1, 2, 0, 1]
+    assert made.lab_fold == (0, 1, 2)
     with pytest.raises(DataError, match="needs two"):
         build_pair_dataset(videos(labs="a"), with_members(hold_out="labs"), ReadingReport())
+
+
+def test_a_lab_of_one_video_is_not_learnt_by_who_holds_it_out():
+    made = build_pair_dataset(videos(labs="aaaaab"), with_members(folds=3), ReadingReport())
+    assert made.lab_fold == (-1, made.fold[5])
+
+
+def test_folds_that_leave_nothing_to_tune_on_are_refused_before_training(tmp_path):
+    resting = [
+        recording(wander(30, seed=index), video_id=str(index), lab_id="a") for index in range(3)
+    ]
+    only = dataclasses.replace(videos(1)[0], video_id="9")
+    with pytest.raises(DataError, match=r"none of the 2 videos outside fold \d shows an action"):
+        build_pair_dataset([*resting, only], with_members(folds=2), ReadingReport())
+    with pytest.raises(DataError, match="outside fold 1 shows an action that was looked for"):
+        build_pair_dataset(resting, with_members(folds=2), ReadingReport())
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"train": ["9", "0"], "validation": ["1", "2"]}))
+    config = with_members(folds=1)
+    data = config.data.model_copy(update={"split_file": str(file)})
+    with pytest.raises(DataError, match="none of the 2 videos held out shows an action"):
+        build_pair_dataset(
+            [*resting, only], config.model_copy(update={"data": data}), ReadingReport()
+        )
 
 
 def test_videos_that_teach_nothing_are_told_of():

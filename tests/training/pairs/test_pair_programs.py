@@ -12,6 +12,7 @@ from tiny_pairs import host, tiny_config, tiny_dataset
 
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.pairs import assemble as building
+from jaxbeh.training.pairs.loss import entry_weights
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.programs import NOT_JUDGED, Judged, judged_windows
 from jaxbeh.training.state import TrainState
@@ -99,6 +100,29 @@ def test_every_place_of_the_grid_is_judged_by_each_seed():
     assert judged.decisions.shape[0] == 2
     assert (judged.decisions != NOT_JUDGED).all()
     assert judged.decisions.max() < len(DATASET.vocabulary)
+
+
+def test_a_lab_that_a_member_never_trained_on_is_none_to_it():
+    made, state = trained().made, trained().state
+    data, put = made.data, made.devices.put
+
+    def loss(data):
+        return float(fetch(made.programs.validate(put(state), data, None)).loss)
+
+    learnt = np.asarray(data.learnt)
+    assert learnt.all()  # both folds train on both labs
+    none = data.replace(learnt=put(learnt & (np.arange(3) == 0)))
+    tracks = np.asarray(data.store.tracks) * np.array([1, 1, 1, 0], np.int32)
+    nameless = data.replace(store=data.store.replace(tracks=put(tracks)))
+    assert loss(none) == loss(nameless) != loss(data)
+
+
+def test_what_frames_weigh_follows_from_what_a_member_trains_on():
+    weights = np.asarray(trained().made.data.weights)
+    for row, fold in zip(weights, trained().made.members.fold, strict=True):
+        expected = entry_weights(DATASET.frames_trained_on(fold), tiny_config().loss.balance)
+        np.testing.assert_allclose(row, expected, rtol=1e-6)
+    assert (weights[0] != weights[1]).any()
 
 
 def test_windows_to_judge_are_dealt_once_to_the_members_that_held_them_out():

@@ -1,13 +1,20 @@
 """A run of pairs of seconds: two labs, three actions, windows of 32."""
 
+import functools
+
 import jax
 import numpy as np
+import optax
 from recordings import recording, wander
 
 from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.inference.pairs.predictor import PairPredictor
 from jaxbeh.pair_settings import PairConfig
-from jaxbeh.training.pairs.dataset import build_pair_dataset
+from jaxbeh.training.pairs.assemble import recipe_of
+from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset
+from jaxbeh.training.pairs.members import Members, labs_learnt
+from jaxbeh.training.pairs.programs import init_members
 
 SETTINGS = (
     "window={length: 32, train_stride: 16, validation_stride: 32}",
@@ -47,6 +54,23 @@ def tiny_videos(count=6):
 
 def tiny_dataset(config, count=6):
     return build_pair_dataset(tiny_videos(count), config, ReadingReport())
+
+
+def drawn_predictor(config: PairConfig, dataset: PairDataset) -> PairPredictor:
+    """All members, by weights as they are drawn."""
+    members = Members.all(dataset.folds, config.members.seeds)
+    recipe = recipe_of(config, dataset)
+    init = functools.partial(init_members, recipe, optax.identity(), members)
+    state = jax.device_get(jax.jit(init)(jax.random.key(3)))
+    return PairPredictor(
+        recipe=recipe,
+        slots=dataset.slots,
+        vocabulary=dataset.vocabulary,
+        labs=dataset.labs,
+        learnt=labs_learnt(members, dataset.lab_fold),
+        members=members,
+        variables={"params": state.average, "batch_stats": state.batch_stats},
+    )
 
 
 def host(tree):

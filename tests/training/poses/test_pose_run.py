@@ -38,6 +38,18 @@ def test_each_mouse_is_the_agent_of_every_other():
     assert len(split["validation"]) == 1
 
 
+def test_what_a_split_file_leaves_out_is_not_learnt_from(tmp_path):
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"train": ["0", "1"], "validation": ["3"]}))
+    config = pose_config(f"data.split_file={file}")
+    made = build_pose_dataset(unlabelled(tiny_videos()), config, ReadingReport())
+    assert [item.video_id for item in made.recordings] == ["0", "1", "3"]
+    assert {side: made.split()[side] for side in ("train", "validation")} == {
+        "train": ["0", "1"],
+        "validation": ["3"],
+    }
+
+
 def test_a_collection_without_a_known_keypoint_is_refused():
     odd = dataclasses.replace(
         motionless(),

@@ -1,0 +1,64 @@
+"""What is averaged is decoded by values of its own."""
+
+import json
+
+import pytest
+
+from jaxbeh.data.report import ReadingReport
+from jaxbeh.inference.pairs.decoding import Decoding
+from jaxbeh.inference.pairs.honest import honest
+from jaxbeh.inference.pairs.records import Known
+from jaxbeh.inference.pairs.trained import Trained
+from jaxbeh.inference.scene_bouts import ActionFrequencies
+from jaxbeh.tasks.pair_evaluation import PairEvaluator
+from jaxbeh.tasks.pairs import PairTask
+from jaxbeh.training.run_folder import RunFolder
+from tests.training.pairs.tiny_pairs import drawn_predictor, tiny_config, tiny_videos
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Videos, and a run that was never trained, its folder and itself."""
+    task = PairTask.prepare(tiny_videos(4), tiny_config(), ReadingReport())
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    (folder.path / "split.json").write_text(json.dumps(task.split()))
+    run = Trained(
+        predictor=drawn_predictor(task.config, task.dataset),
+        known=Known.from_json(task.files()["known.json"]),
+        frequencies=ActionFrequencies.from_json(task.files()["actions.json"]),
+    )
+    return task.dataset, folder, run
+
+
+def evaluator(folder, run, told, runs=2, tta=False):
+    first = Decoding.constant(run.frequencies, 1.0)
+    fitted = runs == 1 and not tta
+    return PairEvaluator((folder,) * runs, (run,) * runs, first, fitted, tta, told.append)
+
+
+@pytest.mark.parametrize(("runs", "tta"), [(2, False), (1, True)])
+def test_videos_are_decoded_by_what_was_tuned_on_those_held_out(made, runs, tta):
+    dataset, folder, run = made
+    videos, told = dataset.recordings, []
+    before = evaluator(folder, run, told, runs, tta)
+    scored, after = before.score_held_out(videos)
+    folds = [[videos[at] for at in range(4) if dataset.fold[at] == fold] for fold in (0, 1)]
+    found = honest(run.predict_held_out(folds, tta, 4 if tta else 2), run.frequencies)
+    assert after.decoding == found.decoding != before.decoding
+    assert scored.figures["tuned_f"] == pytest.approx(found.tuned)
+    assert len(told) == 1
+    bouts, fallback = after.bouts(videos)
+    assert len(bouts) > 1
+    assert not fallback
+    assert len(told) == 1
+
+
+def test_the_first_runs_values_are_told_of_where_nothing_was_tuned(made):
+    dataset, folder, run = made
+    told = []
+    _, fallback = evaluator(folder, run, told).bouts(dataset.recordings)
+    assert fallback  # by thresholds of 1 nothing is found
+    assert f"Thresholds are those of {folder.path}" in told[0]
+    told.clear()
+    evaluator(folder, run, told, runs=1).bouts(dataset.recordings)
+    assert not told
