@@ -14,7 +14,7 @@ from jaxbeh.config import load_config
 from jaxbeh.console import out
 from jaxbeh.errors import DataError, JaxbehError, RunError, SettingsError
 from jaxbeh.evaluate import evaluate as evaluate_run
-from jaxbeh.settings import Config
+from jaxbeh.settings.run import Config
 from jaxbeh.train import train_run
 from jaxbeh.training.run_folder import RunFolder
 

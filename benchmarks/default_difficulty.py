@@ -32,7 +32,7 @@ from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, gather
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.run import SceneConfig
 from jaxbeh.training import assemble as building
 from jaxbeh.training.checkpoints import Checkpoints
 from jaxbeh.training.dataset import Dataset, build_dataset, tiling_windows

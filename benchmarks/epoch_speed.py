@@ -48,7 +48,7 @@ from jax.typing import DTypeLike
 from jaxbeh.config import load_config
 from jaxbeh.data.store import WINDOWS, FrameStore, build_store, gather, nbytes, window_table
 from jaxbeh.features.normaliser import Normaliser
-from jaxbeh.settings import Config
+from jaxbeh.settings.run import Config
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, leaves_of

@@ -36,7 +36,7 @@ from quality import compare, pair_config, scores
 from systems import Folds, decoded, last_weights, predict_held_out, scene_config, train
 
 from jaxbeh.collection import keep_programs, open_labelled, reading
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.training.dataset import class_map
 from jaxbeh.training.loop import Run

@@ -50,7 +50,7 @@ from jaxbeh.inference.pairs.counts import score_bouts
 from jaxbeh.inference.pairs.decoding import Decoding, decode
 from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.metrics.mabe import mean_of_means
-from jaxbeh.pair_settings import PairConfig, PoseConfig
+from jaxbeh.settings.pairs import PairConfig, PoseConfig
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.tasks.poses import PoseTask
 from jaxbeh.training.pairs.dataset import TRAINED_ALWAYS, PairDataset, build_pair_dataset

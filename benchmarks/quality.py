@@ -48,7 +48,7 @@ from systems import (
 from jaxbeh.collection import keep_programs, open_labelled, reading
 from jaxbeh.config import load_config
 from jaxbeh.metrics.bootstrap import Interval, Score, difference, interval, mean_of
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.training.dataset import class_map
 from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset

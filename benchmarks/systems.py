@@ -21,8 +21,8 @@ from jaxbeh.inference.pairs.honest import honest
 from jaxbeh.inference.pairs.predictor import PairPredictor
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.inference.scene_bouts import ActionFrequencies, predict_scenes
-from jaxbeh.pair_settings import PairConfig
-from jaxbeh.settings import Config, SceneConfig
+from jaxbeh.settings.pairs import PairConfig
+from jaxbeh.settings.run import Config, SceneConfig
 from jaxbeh.tasks.scene import SceneTask
 from jaxbeh.tasks.scene_evaluation import SceneEvaluator
 from jaxbeh.tasks.task import Hooks, Task

@@ -13,7 +13,7 @@ from jaxbeh.data.mabe.sharing import Peers
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.synthetic import ensure_default
-from jaxbeh.settings import Config
+from jaxbeh.settings.run import Config
 
 
 def cache_folder() -> Path:

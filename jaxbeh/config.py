@@ -12,9 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from jaxbeh.errors import SettingsError
-from jaxbeh.pair_settings import PairConfig, PoseConfig
 from jaxbeh.regular import read_text
-from jaxbeh.settings import Block, Config, SceneConfig
+from jaxbeh.settings.block import Block
+from jaxbeh.settings.pairs import PairConfig, PoseConfig
+from jaxbeh.settings.run import Config, SceneConfig
 
 MOST_VALUES, MOST_BYTES = 20_000, 1 << 20
 """Of a YAML file, repetitions by `*name` counted each time; a recipe has some 100 in 3 kB."""

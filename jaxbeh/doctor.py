@@ -10,7 +10,7 @@ from jaxbeh.console import err, out, print_table
 if TYPE_CHECKING:
     from jaxbeh.data.checks import Examination
     from jaxbeh.finding import CheckFinding
-    from jaxbeh.settings import DataSettings
+    from jaxbeh.settings.run import DataSettings
 
 SCHEMA = 1
 """Of the JSON form; raised when a field changes its meaning or goes, not when one comes."""

@@ -13,7 +13,7 @@ import typer
 from jaxbeh.console import out, print_table
 
 if TYPE_CHECKING:
-    from jaxbeh.settings import Config
+    from jaxbeh.settings.run import Config
     from jaxbeh.tasks.task import Task
     from jaxbeh.training.checkpoints import Restored
     from jaxbeh.training.hosts import Hosts

@@ -52,7 +52,7 @@ COMMANDS = {
     if module.count(".") == 1 and module != "jaxbeh.cli" and "main" in top_level_functions(tree)
 }
 
-BASE = {"errors", "finding", "regular", "pair_settings", "settings", "vocabulary"}
+BASE = {"errors", "finding", "regular", "settings", "vocabulary"}
 LEARNING = BASE | {"config", "data", "features", "models", "metrics"}
 ALL = LEARNING | {
     "console",
@@ -73,12 +73,11 @@ MAY_IMPORT = {
     "wheels": {"errors"},
     "provenance": set(),
     "settings": set(),
-    "pair_settings": {"settings"},
-    "config": {"errors", "pair_settings", "regular", "settings"},
+    "config": {"errors", "regular", "settings"},
     "vocabulary": {"errors"},
     "data": BASE,
     "features": BASE,
-    "models": {"errors", "pair_settings", "settings"},
+    "models": {"errors", "settings"},
     "metrics": {"errors", "vocabulary"},
     "collection": BASE | {"console", "data"},
     "training": LEARNING | {"machine"},

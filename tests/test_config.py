@@ -6,8 +6,8 @@ import pytest
 import jaxbeh
 from jaxbeh.config import bundled_configs, load_config
 from jaxbeh.errors import SettingsError
-from jaxbeh.pair_settings import PairConfig, PoseConfig
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.pairs import PairConfig, PoseConfig
+from jaxbeh.settings.run import SceneConfig
 
 ROOT = Path(jaxbeh.__file__).parents[1]
 V6_ACTIONS = {

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from jaxbeh.config import _overlay, bundled_configs, load_config, to_yaml
 from jaxbeh.errors import SettingsError
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.run import SceneConfig
 
 
 def refusal(config):

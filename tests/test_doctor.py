@@ -118,7 +118,7 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from jaxbeh.data.checks import examine
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 settings = DataSettings()

@@ -15,7 +15,7 @@ from jaxbeh.inference.pairs.decoding import Decoding
 from tests.conftest import ROOT
 
 SETTINGS = (
-    "window={length: 64, train_stride: 64, validation_stride: 64}",
+    "window={length: 64, train_stride: 64}",
     "network={stem: 8, lab_embedding: 4, width: 16}",
     "network.encoder={name: unet, width: 16, levels: 2, attention_layers: 1, heads: 2}",
     "training={epochs: 2, batch_size: 16}",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SETTINGS = (
-    "window={length: 32, train_stride: 32, validation_stride: 32}",
+    "window={length: 32, train_stride: 32}",
     "network={stem: 8, lab_embedding: 4, width: 8, encoder: {name: tcn, channels: [8, 8]}}",
     "training={epochs: 1, batch_size: 16}",
 )

@@ -30,7 +30,7 @@ def fold_of_video(
         DataError: there are fewer groups than folds.
     """
     order = sorted(range(len(recordings)), key=lambda index: recordings[index].video_id)
-    groups = _groups(recordings, order, report)
+    groups = groups_of_videos(recordings, order, report)
     if len(groups) < folds:
         raise DataError(
             f"{len(recordings)} labelled videos make {len(groups)} groups that share neither "
@@ -80,10 +80,16 @@ def lab_folds(recordings: Sequence[Recording]) -> list[int]:
     return [fold_of[recording.lab_id] for recording in recordings]
 
 
-def _groups(
+def groups_of_videos(
     recordings: Sequence[Recording], order: Sequence[int], report: ReadingReport
 ) -> list[list[int]]:
-    """Indices of recordings, joined where they share content or an animal."""
+    """Indices of recordings, joined where they share content or an animal of one lab.
+
+    Args:
+        recordings: of several labs.
+        order: indices of all of them; groups come in the order of their first.
+        report: told where identities would join all of a lab's trackings, and are not used.
+    """
     by_lab: dict[str, list[int]] = defaultdict(list)
     for index in order:
         by_lab[recordings[index].lab_id].append(index)

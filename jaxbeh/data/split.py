@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxbeh.data.folds import groups_of_videos
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import UNKNOWN, scene_labels
 from jaxbeh.errors import DataError
 from jaxbeh.regular import read_text
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.vocabulary import ClassMap
 
 _TRIES = 100
@@ -27,6 +28,7 @@ def split_videos(
     seed: int,
     class_map: ClassMap,
     report: ReadingReport,
+    animals: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Divide labelled videos, by `settings.split_file` or by a seeded draw.
 
@@ -42,6 +44,7 @@ def split_videos(
         seed: of the draw; the same videos and seed give the same split, in any order.
         class_map: the classes that should be on both sides.
         report: told of videos that a split file leaves out or of content on both its sides.
+        animals: whether a draw keeps videos of an animal together, too (`groups_of_videos`).
 
     Returns:
         Ids of the training videos and of the validation videos, both in the order of `recordings`.
@@ -52,20 +55,35 @@ def split_videos(
     if settings.split_file is not None:
         sides = _from_file(Path(settings.split_file), recordings, report)
     else:
-        sides = _drawn(recordings, settings.validation_fraction, seed, class_map)
+        groups = _groups(recordings, report if animals else None)
+        sides = _drawn(recordings, groups, settings.validation_fraction, seed, class_map)
     train, validation = (
         [item.video_id for item in recordings if item.video_id in side] for side in sides
     )
     return train, validation
 
 
-def _drawn(
-    recordings: Sequence[Recording], fraction: float, seed: int, class_map: ClassMap
-) -> tuple[set[str], set[str]]:
+def _groups(
+    recordings: Sequence[Recording], of_animals: ReadingReport | None
+) -> list[list[Recording]]:
+    """Videos of equal content; given a report, of the same animals, too."""
+    ordered = sorted(recordings, key=lambda item: item.video_id)
+    if of_animals is not None:
+        found = groups_of_videos(ordered, range(len(ordered)), of_animals)
+        return [[ordered[index] for index in group] for group in found]
     by_content: dict[str, list[Recording]] = {}
-    for item in sorted(recordings, key=lambda item: item.video_id):
+    for item in ordered:
         by_content.setdefault(item.tracking.content_hash, []).append(item)
-    groups = list(by_content.values())
+    return list(by_content.values())
+
+
+def _drawn(
+    recordings: Sequence[Recording],
+    groups: Sequence[Sequence[Recording]],
+    fraction: float,
+    seed: int,
+    class_map: ClassMap,
+) -> tuple[set[str], set[str]]:
     if len(groups) < 2:
         raise DataError(
             f"{len(recordings)} labelled videos with {len(groups)} different trackings cannot be "

@@ -4,7 +4,7 @@ from jaxbeh.features.coordinates import COORDINATES
 from jaxbeh.features.engineered import engineered_set
 from jaxbeh.features.feature_set import Features, FeatureSet
 from jaxbeh.features.motion import MOTION
-from jaxbeh.settings import CoordinateSettings, EngineeredSettings, FeatureSettings
+from jaxbeh.settings.run import CoordinateSettings, EngineeredSettings, FeatureSettings
 
 
 def build(settings: FeatureSettings) -> FeatureSet:

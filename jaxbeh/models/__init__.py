@@ -12,7 +12,7 @@ from jaxbeh.models.mlp import MLP
 from jaxbeh.models.tcn import TCN
 from jaxbeh.models.transformer import Transformer
 from jaxbeh.models.unet import UNet
-from jaxbeh.settings import (
+from jaxbeh.settings.models import (
     ConvBiLSTMSettings,
     HybridSettings,
     MLPSettings,

@@ -22,7 +22,7 @@ from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.recurrence import BidirectionalLSTM
 from jaxbeh.models.shifted_conv import ShiftedConv
-from jaxbeh.settings import ConvBiLSTMSettings
+from jaxbeh.settings.models import ConvBiLSTMSettings
 
 
 class ConvBiLSTM(nn.Module):

@@ -17,7 +17,7 @@ from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.recurrence import BidirectionalLSTM
 from jaxbeh.models.transformer import TransformerEncoder
-from jaxbeh.settings import BiLSTMSettings, HybridSettings, TransformerSettings
+from jaxbeh.settings.models import BiLSTMSettings, HybridSettings, TransformerSettings
 
 # The scales of places in an arena, of postures and of steps from frame to frame, which are then
 # numbers around 1. A LayerNorm or statistics of the keypoints seen would hide distances and sizes.

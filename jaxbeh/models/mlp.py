@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
-from jaxbeh.settings import MLPSettings
+from jaxbeh.settings.models import MLPSettings
 
 
 class MLP(nn.Module):

@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from jaxbeh.models import build
 from jaxbeh.models.inputs import PairInputs
 from jaxbeh.models.pair_body import PairBody
-from jaxbeh.settings import PairNetworkSettings
+from jaxbeh.settings.models import PairNetworkSettings
 
 
 class PairNetwork(PairBody, kw_only=True):

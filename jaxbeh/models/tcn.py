@@ -18,7 +18,7 @@ from jax.typing import DTypeLike
 from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.shifted_conv import ShiftedConv
-from jaxbeh.settings import TCNSettings
+from jaxbeh.settings.models import TCNSettings
 
 
 class _Block(nn.Module):

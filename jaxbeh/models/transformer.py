@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxbeh.models.attention import rotary_attention
 from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
-from jaxbeh.settings import TransformerSettings
+from jaxbeh.settings.models import TransformerSettings
 
 _WIDENING = 4  # of a layer's feed-forward part, as published
 

@@ -21,7 +21,7 @@ from jaxbeh.models.dropout import Dropout
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.shifted_conv import ShiftedConv
 from jaxbeh.models.transformer import EncoderLayer
-from jaxbeh.settings import UNetSettings
+from jaxbeh.settings.models import UNetSettings
 
 _TAPS = 5
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import RunError
-from jaxbeh.pair_settings import PairConfig, PoseConfig
-from jaxbeh.settings import Config, SceneConfig
+from jaxbeh.settings.pairs import PairConfig, PoseConfig
+from jaxbeh.settings.run import Config, SceneConfig
 from jaxbeh.tasks.evaluation import Evaluator
 from jaxbeh.tasks.first_weights import require_fitting
 from jaxbeh.tasks.pair_evaluation import PairEvaluator

@@ -1,16 +1,14 @@
 """A run of tracks that starts from another one: of recipe v7, or of its pre-training."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jaxbeh.errors import RunError
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.models.pair_body import BODY
-from jaxbeh.pair_settings import TrackConfig
-from jaxbeh.settings import Config
+from jaxbeh.settings.pairs import TrackConfig
+from jaxbeh.settings.run import Config
 from jaxbeh.tasks.task import Task
 from jaxbeh.training.checkpoints import best_of, fill, leaves_of
 from jaxbeh.training.leaves_file import Leaves
@@ -59,10 +57,13 @@ def from_run(
         tell: called with sentences.
 
     Raises:
-        RunError: the other run has another number of networks, or no checkpoint.
+        RunError: the other run has several networks of other folds or seeds, or no checkpoint.
         CheckpointError: its weights are of another version of jaxbeh.
     """
-    same_names = _names(other) == _names_of(task.files())
+    theirs = other.parsed(_KNOWN, Known.from_json) if other.has(_KNOWN) else None
+    ours = Known.from_json(task.files()[_KNOWN]) if _KNOWN in task.files() else None
+    _require_as_many(other, _members(theirs), _members(ours))
+    same_names = _names(theirs) == _names(ours)
     mine = leaves_of(snapshot)
     taken, fresh = _taken(mine, best_of(other, tell).leaves, same_names, other)
     tell(f"First weights: the best of {other.path}; fresh: {', '.join(fresh) or 'nothing'}")
@@ -72,17 +73,22 @@ def from_run(
     return fill(snapshot, mine | taken, other.checkpoints)
 
 
-def _names(run: RunFolder) -> object:
+def _names(known: Known | None) -> object:
     """What a run's outputs and labs are called; `None` if they have no names."""
-    return _named(run.parsed(_KNOWN, Known.from_json)) if run.has(_KNOWN) else None
+    return (known.vocabulary, known.labs) if known else None
 
 
-def _names_of(files: Mapping[str, str]) -> object:
-    return _named(Known.from_json(files[_KNOWN])) if _KNOWN in files else None
+def _members(known: Known | None) -> tuple[int, int]:
+    """Folds and seeds; pre-training is one network."""
+    return (known.folds, known.seeds) if known else (1, 1)
 
 
-def _named(known: Known) -> object:
-    return known.vocabulary, known.labs
+def _require_as_many(other: RunFolder, theirs: tuple[int, int], ours: tuple[int, int]) -> None:
+    if theirs not in ((1, 1), ours):
+        raise RunError(
+            f"{other.path} has networks of {theirs[0]} folds and {theirs[1]} seeds, this run of "
+            f"{ours[0]} and {ours[1]}: give the same numbers with --folds and --seeds"
+        )
 
 
 def _taken(mine: Leaves, theirs: Leaves, heads: bool, other: RunFolder) -> tuple[Leaves, list[str]]:
@@ -99,18 +105,8 @@ def _taken(mine: Leaves, theirs: Leaves, heads: bool, other: RunFolder) -> tuple
         source = ".".join(["train", _SOURCE[kind], *rest])
         if source not in theirs:
             raise RunError(f"{other.path}: its weights lack {source}; train it anew")
-        taken[path] = _for_all(theirs[source], len(leaf), other)
+        taken[path] = np.broadcast_to(theirs[source], (len(leaf), *theirs[source].shape[1:]))
     return taken, list(fresh)
-
-
-def _for_all(leaf: NDArray[Any], members: int, other: RunFolder) -> NDArray[Any]:
-    """A leaf `[n, …]` of n networks for this run's members."""
-    if len(leaf) not in (1, members):
-        raise RunError(
-            f"{other.path} has {len(leaf)} networks, this run {members}: give the same numbers "
-            f"with --folds and --seeds"
-        )
-    return np.broadcast_to(leaf, (members, *leaf.shape[1:]))
 
 
 def _tell_of_slots(task: Task, other: RunFolder, tell: Callable[[str], None]) -> None:

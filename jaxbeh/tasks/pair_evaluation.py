@@ -17,7 +17,7 @@ from jaxbeh.inference.pairs.honest import honest
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.inference.pairs.report import HELD_OUT, Report
 from jaxbeh.inference.pairs.trained import Trained, load
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.tasks.evaluation import Scored
 from jaxbeh.tasks.pair_tables import report_notes, report_tables
 from jaxbeh.training.pairs.dataset import with_known_keypoints

@@ -11,7 +11,7 @@ from jaxbeh.inference.pairs.held_out import DECODING, tune_on_held_out
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.pairs.report import HELD_OUT, Report
 from jaxbeh.inference.scene_bouts import ActionFrequencies
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.tasks.first_weights import from_run
 from jaxbeh.tasks.pair_tables import report_notes, report_tables
 from jaxbeh.tasks.scene import where

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.pair_settings import PoseConfig
+from jaxbeh.settings.pairs import PoseConfig
 from jaxbeh.tasks.first_weights import from_run
 from jaxbeh.tasks.scene import where
 from jaxbeh.tasks.task import Hooks, Job, Table

@@ -8,7 +8,7 @@ import jax
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.inference.scene_bouts import ActionFrequencies
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.run import SceneConfig
 from jaxbeh.tasks.task import Hooks, Job, Table
 from jaxbeh.training import assemble as building
 from jaxbeh.training.dataset import Dataset, build_dataset, class_frames, content, unseen_actions

@@ -16,7 +16,7 @@ from jaxbeh.inference.scene_bouts import ActionFrequencies, predict_scenes
 from jaxbeh.inference.submission import solution_table, submission_table
 from jaxbeh.metrics.frames import FrameScores, frame_scores
 from jaxbeh.metrics.mabe import score
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.run import SceneConfig
 from jaxbeh.tasks.evaluation import Scored
 from jaxbeh.tasks.task import Table
 from jaxbeh.training.checkpoints import best_of

@@ -17,7 +17,7 @@ from jaxbeh.features import normaliser as statistics
 from jaxbeh.features import projection
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.metrics.frames import frame_scores
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.run import SceneConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jaxbeh.settings import Config
+from jaxbeh.settings.run import Config
 
 AVAILABLE = find_spec("matplotlib") is not None
 """Whether the extra `plots` is installed."""

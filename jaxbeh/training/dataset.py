@@ -14,7 +14,7 @@ from jaxbeh.data.split import split_videos
 from jaxbeh.data.store import FrameStore, Scene, build_store, window_table
 from jaxbeh.errors import DataError, RunError
 from jaxbeh.features import FeatureSet
-from jaxbeh.settings import SceneConfig
+from jaxbeh.settings.run import SceneConfig
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
 

@@ -13,7 +13,7 @@ import jax
 from jax import Array
 
 from jaxbeh.errors import RunError
-from jaxbeh.settings import TrainingSettings
+from jaxbeh.settings.run import TrainingSettings
 from jaxbeh.training import nonfinite
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
 from jaxbeh.training.devices import Devices

@@ -2,7 +2,7 @@
 
 import optax
 
-from jaxbeh.settings import AdamSettings, OptimizerSettings
+from jaxbeh.settings.run import AdamSettings, OptimizerSettings
 
 
 def build(settings: OptimizerSettings, rate: optax.Schedule) -> optax.GradientTransformation:

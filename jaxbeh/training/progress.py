@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxbeh.settings import Config
+from jaxbeh.settings.run import Config
 
 
 class EpochProgress:

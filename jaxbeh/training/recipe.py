@@ -17,7 +17,7 @@ from jaxbeh.features.normaliser import Normaliser, normalise
 from jaxbeh.features.projection import complete
 from jaxbeh.models import Inputs
 from jaxbeh.models.random_bits import nearly_normal
-from jaxbeh.settings import SceneConfig, TrainingSettings
+from jaxbeh.settings.run import SceneConfig, TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from jaxbeh.config import load_config, to_yaml
 from jaxbeh.errors import DataError, RunError
 from jaxbeh.regular import read_text, require_regular
-from jaxbeh.settings import Config
+from jaxbeh.settings.run import Config
 from jaxbeh.vocabulary import SlotTable
 
 T = TypeVar("T")

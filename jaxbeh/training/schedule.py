@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from jaxbeh.settings import (
+from jaxbeh.settings.run import (
     OptimizerSettings,
     PlateauSettings,
     ScheduleSettings,

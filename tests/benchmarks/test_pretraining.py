@@ -7,9 +7,7 @@ from pretraining import cut, dataset_of, labelled_part, repeated
 from jaxbeh.config import load_config
 from tests.recordings import recording, wander
 
-CONFIG = load_config(
-    "v7", ["window={length: 32, train_stride: 32, validation_stride: 32}", "members.folds=1"]
-)
+CONFIG = load_config("v7", ["window={length: 32, train_stride: 32}", "members.folds=1"])
 
 
 def videos(count=6, frames=300):

@@ -7,7 +7,7 @@ import pytest
 from jaxbeh.data.synthetic import DEFAULT_LABS, Plan, synthesize
 
 SMALL = (
-    "window={length: 32, train_stride: 32, validation_stride: 32}",
+    "window={length: 32, train_stride: 32}",
     "network={stem: 8, width: 8, lab_embedding: 4, encoder: {name: tcn, channels: [8, 8]}}",
 )
 COMMON = ("--folds", 2, "--seeds", 1, "--scale", 0.1, "--draws", 20, "--set", *SMALL)

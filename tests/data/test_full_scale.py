@@ -27,7 +27,7 @@ from jaxbeh.data.synthetic.acts import ACTS, CLASS_OF, REACTIONS, SELF_ACTS
 from jaxbeh.data.synthetic.challenge_labs import CHALLENGE_LABS
 from jaxbeh.data.writer import CollectionWriter, Split, Video
 from jaxbeh.errors import DataError, SettingsError
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.synthesize import synthesize as command
 from jaxbeh.vocabulary import DROPPED_KEYPOINTS, KEYPOINT_SLOTS, SlotTable
 

@@ -10,7 +10,7 @@ from mabe_folder import EVENT_COLUMNS, annotation, write_parquet
 from jaxbeh.data.mabe.annotation import event_factor, place_events, read_annotation
 from jaxbeh.data.mabe.parquet import FileError, MissingFileError
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.settings import EventScale
+from jaxbeh.settings.run import EventScale
 from jaxbeh.vocabulary import Triple
 
 SNIFF = Triple("mouse1", "mouse2", "sniff")

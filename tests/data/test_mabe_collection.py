@@ -20,7 +20,7 @@ from mabe_folder import (
 from jaxbeh.data.mabe import read_labelled, read_test
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
-from jaxbeh.settings import DataSettings, EventScale
+from jaxbeh.settings.run import DataSettings, EventScale
 from jaxbeh.vocabulary import Triple
 
 
@@ -385,7 +385,7 @@ def test_a_cache_that_cannot_be_written_is_said_once(tmp_path):
 def test_reading_imports_no_jax(python, tmp_path):
     root = write_folder(tmp_path, [GOOD])
     code = (
-        "import sys; from pathlib import Path; from jaxbeh.settings import DataSettings;"
+        "import sys; from pathlib import Path; from jaxbeh.settings.run import DataSettings;"
         "from jaxbeh.data.mabe import read_labelled; from jaxbeh.data.report import ReadingReport;"
         f"read_labelled(Path({json.dumps(str(root))}), DataSettings(), ReadingReport(), None);"
         "assert 'jax' not in sys.modules"

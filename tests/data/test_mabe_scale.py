@@ -13,7 +13,7 @@ from jaxbeh.data.mabe.tracking import read_tracking
 from jaxbeh.data.mabe.videos import VideoRow
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 
 NAMES = ("belly", "nose", "tail_base")
 

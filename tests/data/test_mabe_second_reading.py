@@ -10,7 +10,7 @@ from mabe_folder import Video, rows, walk, write_folder
 from jaxbeh.data import cache as cache_module
 from jaxbeh.data.mabe import read_labelled
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 
 
 def read(root, cache):

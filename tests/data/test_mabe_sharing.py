@@ -14,7 +14,7 @@ from jaxbeh.data.mabe import read_labelled
 from jaxbeh.data.mabe.sharing import share_out
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=60), st.integers(1, 9))

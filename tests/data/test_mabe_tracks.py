@@ -7,7 +7,7 @@ from jaxbeh.data.content import data_hash
 from jaxbeh.data.mabe import read_labelled, read_tracks
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 
 
 def read(root, cache=None):

@@ -1,6 +1,7 @@
 """Training and validation videos: no leak, every class on both sides, files checked."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from recordings import recording, wander
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.split import split_videos
 from jaxbeh.errors import DataError
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.vocabulary import ClassMap
 
 CLASSES = ClassMap.build([("background", []), ("social", ["sniff"]), ("aggressive", ["attack"])])
@@ -65,6 +66,19 @@ def test_equal_tracking_is_never_on_both_sides(contents, seed, fraction):
     assert validation
     assert sorted(train + validation) == sorted(of_id)
     assert not {of_id[name] for name in train} & {of_id[name] for name in validation}
+
+
+def test_an_animal_is_on_one_side_if_that_is_asked_for():
+    videos = [replace(video(name), animals=(str(name // 2),)) for name in range(10)]
+    apart = []
+    for seed in range(5):
+        report = ReadingReport()
+        words = (videos, DataSettings(), seed, CLASSES, report)
+        kept, drawn = split_videos(*words, animals=True)[1], split_videos(*words)[1]
+        assert len(kept) == len(drawn) == 2
+        assert len({int(name) // 2 for name in kept}) == 1
+        apart.append(len({int(name) // 2 for name in drawn}) == 2)
+    assert any(apart)
 
 
 def test_a_large_group_does_not_swallow_the_split():

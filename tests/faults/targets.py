@@ -17,7 +17,7 @@ from jaxbeh.data.mabe.tracking import read_tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.split import split_videos
 from jaxbeh.score import score
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.vocabulary import ClassMap, SlotTable
 from tests.data.mabe_folder import Video, annotation, rows, walk, write_folder, write_parquet
 from tests.recordings import recording, wander

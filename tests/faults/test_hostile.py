@@ -25,7 +25,7 @@ from jaxbeh.errors import DataError, JaxbehError, RunError
 from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.submission import submission_table, write_submission
 from jaxbeh.score import score
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.training.curves import draw_curves
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.vocabulary import ClassMap, SlotTable

@@ -10,7 +10,7 @@ from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.split import split_videos
 from jaxbeh.errors import DataError, RunError, SettingsError
 from jaxbeh.regular import MOST_TEXT
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.vocabulary import ClassMap
 

@@ -5,7 +5,7 @@ from poses import BODY, scene, window
 
 from jaxbeh import features
 from jaxbeh.features.projection import complete, template
-from jaxbeh.settings import CoordinateSettings, EngineeredSettings, MotionSettings
+from jaxbeh.settings.run import CoordinateSettings, EngineeredSettings, MotionSettings
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from jaxbeh import features
 from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, build_store, gather, window_table
 from jaxbeh.features.projection import Projection, complete
-from jaxbeh.settings import CoordinateSettings, EngineeredSettings, MotionSettings
+from jaxbeh.settings.run import CoordinateSettings, EngineeredSettings, MotionSettings
 from jaxbeh.vocabulary import SlotTable
 
 FRAMES, RATES = (1, 2, 3, 30, 90), (10.0, 25.0, 30.0, 50.0, 120.0)

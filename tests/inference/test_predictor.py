@@ -13,7 +13,8 @@ from jaxbeh.data.store import build_store, gather, window_table
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.inference import predictor as predicting
 from jaxbeh.inference.predictor import Predictor
-from jaxbeh.settings import MLPSettings, MotionSettings
+from jaxbeh.settings.models import MLPSettings
+from jaxbeh.settings.run import MotionSettings
 from jaxbeh.training.dataset import scenes
 from jaxbeh.training.recipe import Recipe, model_inputs
 from jaxbeh.training.state import TrainState

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbeh.models import Inputs, build
-from jaxbeh.settings import (
+from jaxbeh.settings.models import (
     BiLSTMSettings,
     ConvBiLSTMSettings,
     HybridSettings,

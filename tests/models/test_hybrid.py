@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxbeh.models.hybrid import PointNet, keypoint_inputs
-from jaxbeh.settings import HybridSettings, TransformerSettings
+from jaxbeh.settings.models import HybridSettings, TransformerSettings
 
 NET = PointNet(channels=(7, 8), embedding=6)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from jaxbeh.models import PairInputs
 from jaxbeh.models.pair_network import PairNetwork
-from jaxbeh.settings import HybridSettings, PairNetworkSettings
+from jaxbeh.settings.models import HybridSettings, PairNetworkSettings
 
 OWN, RELATION, ALONE, PAIR, LABS = 7, 5, 2, 3, 4
 ENCODERS = ("unet", "tcn", "transformer", "mlp")

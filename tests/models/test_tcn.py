@@ -7,7 +7,7 @@ import pytest
 from batches import batch, compiled, parameters
 
 from jaxbeh.models import build
-from jaxbeh.settings import TCNSettings
+from jaxbeh.settings.models import TCNSettings
 
 
 def test_the_default_has_the_parameters_of_the_formula():

@@ -9,7 +9,7 @@ from batches import compiled, parameters
 
 from jaxbeh.models.attention import rotary_attention, rotate
 from jaxbeh.models.transformer import TransformerEncoder
-from jaxbeh.settings import TransformerSettings
+from jaxbeh.settings.models import TransformerSettings
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from batches import CLASSES, batch, compiled, parameters
 
 from jaxbeh.models import build
 from jaxbeh.models.unet import halved
-from jaxbeh.settings import UNetSettings
+from jaxbeh.settings.models import UNetSettings
 
 
 def made(settings, inputs):

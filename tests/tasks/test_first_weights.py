@@ -13,7 +13,7 @@ from jaxbeh.config import load_config, to_yaml
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import RunError
 from jaxbeh.models.pair_body import BODY
-from jaxbeh.pair_settings import PoseConfig
+from jaxbeh.settings.pairs import PoseConfig
 from jaxbeh.tasks import load, prepare, require_actions
 from jaxbeh.tasks.first_weights import from_run, require_fitting
 from jaxbeh.training.checkpoints import Checkpoints, best_of, leaves_of
@@ -27,7 +27,7 @@ from jaxbeh.vocabulary import Triple
 from tests.training.pairs.tiny_pairs import tiny_videos
 from tests.training.poses.tiny_poses import NETWORK, pose_config
 
-PAIRS = ("window={length: 32, train_stride: 16, validation_stride: 32}", *NETWORK)
+PAIRS = ("window={length: 32, train_stride: 16}", *NETWORK)
 
 
 def pair_config(*overrides):
@@ -134,8 +134,11 @@ def test_learning_from_what_is_held_out_is_told(pairs):
 
 
 def test_another_number_of_networks_is_refused_but_for_one(pairs):
-    with pytest.raises(RunError, match="has 4 networks, this run 6: give the same numbers"):
+    said = "has networks of 2 folds and 2 seeds, this run of 2 and 3: give the same numbers"
+    with pytest.raises(RunError, match=said):
         begun(pair_config("members.seeds=3"), pairs)
+    with pytest.raises(RunError, match="this run of 4 and 1"):  # as many, of other folds
+        begun(pair_config("members={folds: 4, seeds: 1}"), pairs)
 
 
 def test_another_network_is_refused_with_the_differences(poses):

@@ -24,7 +24,7 @@ from jaxbeh.data.mabe.tracking import read_tracking
 from jaxbeh.data.mabe.videos import POSSIBLE_FPS, VideoRow, scan_videos
 from jaxbeh.errors import DataError
 from jaxbeh.finding import CheckFinding, Severity
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 
 CHECKS: tuple[Callable[[Case], list[CheckFinding]], ...] = (
     passed_over,

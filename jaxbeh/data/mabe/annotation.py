@@ -19,7 +19,7 @@ from jaxbeh.data.mabe.parquet import (
 )
 from jaxbeh.data.recording import Events
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.settings import EventScale
+from jaxbeh.settings.run import EventScale
 from jaxbeh.vocabulary import MOUSE_SLOTS, Triple
 
 _KIND = "annotation file"

@@ -19,7 +19,7 @@ from jaxbeh.data.recording import Events, Recording, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
 from jaxbeh.regular import require_regular
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.vocabulary import Triple
 
 LEFT_OUT = "left out"

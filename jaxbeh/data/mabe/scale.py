@@ -8,7 +8,7 @@ from jaxbeh.data.mabe.videos import VideoRow
 from jaxbeh.data.recording import MISSING, Tracking
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.errors import DataError
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 
 _BLOCK = 1 << 15
 """Frames handled at a time, so that long videos need little memory."""

@@ -31,7 +31,7 @@ from jaxbeh.errors import DataError
 from jaxbeh.inference.bouts import Bouts, runs
 from jaxbeh.inference.pairs.probabilities import Kind, TrackProbabilities
 from jaxbeh.inference.scene_bouts import ActionFrequencies
-from jaxbeh.settings import Block
+from jaxbeh.settings.block import Block
 from jaxbeh.vocabulary import Triple
 
 Threshold = Annotated[float, Field(ge=1e-6, le=1)]

@@ -10,7 +10,7 @@ from jaxbeh.inference.pairs.figures import held_out_report
 from jaxbeh.inference.pairs.honest import honest
 from jaxbeh.inference.pairs.report import HELD_OUT
 from jaxbeh.inference.pairs.trained import load
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.training.pairs.dataset import PairDataset
 from jaxbeh.training.run_folder import RunFolder
 

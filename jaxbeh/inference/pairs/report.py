@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from jaxbeh.errors import DataError
-from jaxbeh.settings import Block
+from jaxbeh.settings.block import Block
 
 HELD_OUT = "held_out.json"
 """The file of a run that holds the report of the videos that training held out."""

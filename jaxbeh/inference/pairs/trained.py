@@ -9,7 +9,7 @@ from jaxbeh.inference.pairs.predictor import PairPredictor
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.scene_bouts import ActionFrequencies
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.training.checkpoints import best_of
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.recipe import PairRecipe

@@ -14,7 +14,7 @@ from jaxbeh.data.store import starts_of
 from jaxbeh.data.tracks import ActionVocabulary
 from jaxbeh.errors import RunError
 from jaxbeh.features.normaliser import Normaliser
-from jaxbeh.pair_settings import PairConfig, TrackConfig
+from jaxbeh.settings.pairs import PairConfig, TrackConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
 from jaxbeh.training.devices import Devices

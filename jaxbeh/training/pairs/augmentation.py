@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxbeh.features.mirroring import mirror_points
-from jaxbeh.pair_settings import PairAugmentationSettings
+from jaxbeh.settings.pairs import PairAugmentationSettings
 
 _WAVES = 4  # that smooth noise is the sum of
 

@@ -12,7 +12,7 @@ from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.split import split_videos
 from jaxbeh.data.tracks import ActionVocabulary, Track, action_bits, entry_frames, tracks_of
 from jaxbeh.errors import DataError, RunError
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
 TRAINED_ALWAYS = -1
@@ -216,5 +216,7 @@ def _folds(
         return members.folds, dict(zip(ids, fold, strict=True))
     actions = sorted({triple.action for item in recordings for triple in item.whitelist or ()})
     every = ClassMap.build([("none", ()), *((action, (action,)) for action in actions)])
-    train, held_out = split_videos(recordings, config.data, config.training.seed, every, report)
+    train, held_out = split_videos(
+        recordings, config.data, config.training.seed, every, report, animals=True
+    )
     return 1, dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)

@@ -16,7 +16,7 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.features.pairwise import pairwise
 from jaxbeh.models.inputs import PairInputs
 from jaxbeh.models.pair_network import PairNetwork
-from jaxbeh.pair_settings import PairAugmentationSettings, PairConfig, TrackConfig
+from jaxbeh.settings.pairs import PairAugmentationSettings, PairConfig, TrackConfig
 from jaxbeh.training.pairs.augmentation import augment
 from jaxbeh.training.pairs.loss import pair_loss
 from jaxbeh.training.recipe import precision

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxbeh.features import normaliser
 from jaxbeh.features.normaliser import Normaliser
-from jaxbeh.pair_settings import PoseConfig
+from jaxbeh.settings.pairs import PoseConfig
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.loop import Validation

@@ -9,7 +9,7 @@ from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.split import split_videos
 from jaxbeh.data.tracks import ActionVocabulary, all_tracks
 from jaxbeh.errors import RunError
-from jaxbeh.pair_settings import PoseConfig
+from jaxbeh.settings.pairs import PoseConfig
 from jaxbeh.training.pairs.dataset import TRAINED_ALWAYS, PairDataset, with_known_keypoints
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
@@ -43,7 +43,9 @@ def build_pose_dataset(
         raise RunError(
             f"none of the {len(recordings)} videos has a known keypoint; the table says why"
         )
-    train, held_out = split_videos(kept, config.data, config.training.seed, _NO_CLASSES, report)
+    train, held_out = split_videos(
+        kept, config.data, config.training.seed, _NO_CLASSES, report, animals=True
+    )
     drawn = dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)
     # A split file may leave videos out.
     kept = [item for item in kept if item.video_id in drawn]

@@ -15,7 +15,7 @@ from jax import Array
 
 from jaxbeh.features.pairwise import OWN, RELATION
 from jaxbeh.models.inputs import PairInputs
-from jaxbeh.pair_settings import HidingSettings
+from jaxbeh.settings.pairs import HidingSettings
 from jaxbeh.training.pairs.augmentation import gaps
 
 

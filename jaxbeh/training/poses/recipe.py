@@ -12,7 +12,7 @@ from jaxbeh.data.pair_store import GRID_HZ, PairFrames, PairStore
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.models.inputs import PairInputs
 from jaxbeh.models.pose_network import PoseNetwork
-from jaxbeh.pair_settings import HidingSettings, PoseConfig
+from jaxbeh.settings.pairs import HidingSettings, PoseConfig
 from jaxbeh.training.pairs.recipe import TrackRecipe, inputs_of, training_frames, windows_of
 from jaxbeh.training.poses.hiding import FEATURES, hidden, huber, measured
 from jaxbeh.training.recipe import precision

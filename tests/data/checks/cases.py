@@ -9,7 +9,7 @@ from jaxbeh.data.checks.case import Case
 from jaxbeh.data.mabe.annotation import Annotation
 from jaxbeh.data.mabe.scale import body_length
 from jaxbeh.data.mabe.videos import VideoRow
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from jaxbeh.vocabulary import Triple
 
 KEYPOINTS = ("ear_left", "ear_right", "nose", "tail_base")

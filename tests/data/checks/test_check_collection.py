@@ -7,7 +7,7 @@ import pytest
 from jaxbeh.data.checks import examine
 from jaxbeh.data.checks.collection import worst_first
 from jaxbeh.finding import CheckFinding, Severity
-from jaxbeh.settings import DataSettings
+from jaxbeh.settings.run import DataSettings
 from tests.data.mabe_folder import Video, rows, tracking_path, walk, write_folder
 
 SETTINGS = DataSettings()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxbeh.features.mirroring import CANONICAL, mirror_points
-from jaxbeh.pair_settings import PairAugmentationSettings
+from jaxbeh.settings.pairs import PairAugmentationSettings
 from jaxbeh.training.pairs.augmentation import augment, gaps, smooth_noise
 
 KEY = jax.random.key(11)

@@ -10,14 +10,14 @@ from recordings import recording, wander
 from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.inference.pairs.predictor import PairPredictor
-from jaxbeh.pair_settings import PairConfig
+from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.training.pairs.assemble import recipe_of
 from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset
 from jaxbeh.training.pairs.members import Members, labs_learnt
 from jaxbeh.training.pairs.programs import init_members
 
 SETTINGS = (
-    "window={length: 32, train_stride: 16, validation_stride: 32}",
+    "window={length: 32, train_stride: 16}",
     "network={stem: 8, lab_embedding: 4, encoder: {name: tcn, channels: [8, 8], dropout: 0.2}}",
     "augmentation.time_stretch=1.3",
     "members={folds: 2, seeds: 2}",

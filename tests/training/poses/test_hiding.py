@@ -12,7 +12,7 @@ from tiny_poses import pose_config
 from jaxbeh.data.pair_store import GRID_HZ, PairFrames
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.features.pairwise import OWN, RELATION
-from jaxbeh.pair_settings import HidingSettings
+from jaxbeh.settings.pairs import HidingSettings
 from jaxbeh.training.poses.hiding import FEATURES, hidden, huber
 from jaxbeh.training.poses.recipe import PoseRecipe, shown_in_part
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, SlotTable

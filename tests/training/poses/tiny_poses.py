@@ -5,7 +5,7 @@ from rich.console import Console
 
 from jaxbeh.config import load_config
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.pair_settings import PoseConfig
+from jaxbeh.settings.pairs import PoseConfig
 from jaxbeh.tasks import prepare
 from jaxbeh.tasks.task import Hooks
 from jaxbeh.training.checkpoints import Checkpoints, fill
@@ -21,7 +21,7 @@ NETWORK = (
 )
 SETTINGS = (
     *NETWORK,
-    "window={length: 32, train_stride: 16, validation_stride: 32}",
+    "window={length: 32, train_stride: 16}",
     "hiding.longest_seconds=0.5",
     "training={epochs: 4, batch_size: 8}",
     "optimizer.learning_rate=1e-2",

@@ -1,10 +1,12 @@
-"""Settings of recipe v7, who does what to whom over the data's own actions; its pre-training."""
+"""Recipe v7, who does what to whom over the data's own actions, and its pre-training."""
 
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from jaxbeh.settings import Block, Config, PairNetworkSettings, Probability
+from jaxbeh.settings.block import Block, Probability
+from jaxbeh.settings.models import PairNetworkSettings
+from jaxbeh.settings.run import Config
 
 
 class PairLossSettings(Block):

@@ -1,0 +1,1 @@
+"""Settings: frozen, typed, validated blocks; `config.py` loads them from YAML."""
