@@ -205,19 +205,21 @@ def choose(
     )
 
 
-def require_room(devices: Devices, budget: Budget) -> None:
-    """Refuse what does not fit.
+def require_room(devices: Devices, budget: Budget, networks: int = 1) -> None:
+    """Refuse what does not fit, where so many networks are trained together.
 
     Raises:
         RunError: with the numbers and what helps.
     """
     if not devices.has_room(budget.frames + budget.step):
-        raise RunError(f"training does not fit. {budget}. {remedies()}")
+        raise RunError(f"training does not fit. {budget}. {remedies(networks)}")
 
 
-def remedies() -> str:
+def remedies(networks: int = 1) -> str:
     """What helps where memory is short."""
     words = "Choose a smaller training.batch_size, train on fewer videos or on more devices"
+    if networks > 1:
+        words = f"Give fewer --folds or --seeds, of which {networks} networks are. {words}"
     if jax.default_backend() == "cpu":
         return f"{words}, or close other programs"
     return (

@@ -169,7 +169,7 @@ def assemble_tracks(
     )
     programs, step = compile_ahead(programs, arguments, nbytes)
     budget = Budget(nbytes, step, devices.memory)
-    require_room(devices, budget)
+    require_room(devices, budget, members.count)
     return Assembled(
         programs=programs,
         plan=plan,
