@@ -5,6 +5,10 @@
     python benchmarks/quality.py --data DIR --folds 6 --set 'data.aliases={chest: body_center}'
     python benchmarks/quality.py --scale 0.1                    # minutes on two cores
 
+With `--folder F` runs are kept: the same command, stopped, goes on with those that are missing, and
+several processes can train different `--systems` for one command that compares all. `train_s` is
+then of what was still to be done.
+
 Folds are those of recipe v7 (`data/folds.py`): equal tracking and the same animal stay together, so
 as many folds as animals leave one out; `--hold-out labs` leaves labs out. Every video is predicted
 by a model that did not train on it. Systems:
@@ -27,7 +31,8 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +47,7 @@ from systems import (
     predict_held_out,
     scene_config,
     scene_outcome,
-    train,
+    trained,
 )
 
 from jaxbeh.collection import keep_programs, open_labelled, reading
@@ -75,16 +80,29 @@ def pair_config(arguments: argparse.Namespace) -> PairConfig:
     return config.model_copy(update={"training": training})
 
 
-def run_v7(dataset: PairDataset, config: PairConfig) -> tuple[list[Outcome], dict[str, float]]:
+@contextmanager
+def place(folder: Path | None) -> Iterator[Path]:
+    """Where runs go: a folder that is kept, or one that is removed."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as path:
+        yield Path(path)
+
+
+def run_v7(
+    dataset: PairDataset, config: PairConfig, folder: Path | None
+) -> tuple[list[Outcome], dict[str, float]]:
     """All seeds, trained together."""
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as path:
-        run = train(PairTask(config, dataset), config, Path(path) / "run")
-        predictor = last_weights(run.folder, config, dataset)
+    with place(folder) as path:
+        run = trained(PairTask(config, dataset), config, path / "v7")
+        predictor = last_weights(run, config, dataset)
     said = [predict_held_out(predictor, dataset, [seed]) for seed in range(config.members.seeds)]
-    trained = time.perf_counter()
+    said_at = time.perf_counter()
     outcomes = [decoded(folds) for folds in said]
-    return outcomes, _seconds(began, trained)
+    return outcomes, _seconds(began, said_at)
 
 
 def run_boosting(
@@ -94,13 +112,17 @@ def run_boosting(
     began = time.perf_counter()
     examples = boosting.Examples.build(dataset)
     said = [boosting.predict_held_out(dataset, examples, settings, seed) for seed in range(seeds)]
-    trained = time.perf_counter()
+    said_at = time.perf_counter()
     outcomes = [decoded(folds) for folds in said]
-    return outcomes, _seconds(began, trained)
+    return outcomes, _seconds(began, said_at)
 
 
 def run_scene(
-    name: str, dataset: PairDataset, config: PairConfig, overrides: Sequence[str]
+    name: str,
+    dataset: PairDataset,
+    config: PairConfig,
+    overrides: Sequence[str],
+    folder: Path | None,
 ) -> tuple[list[Outcome], dict[str, float]]:
     """All seeds and folds of a scene recipe, one after another."""
 
@@ -110,9 +132,9 @@ def run_scene(
     began = time.perf_counter()
     outcomes = []
     for seed in range(config.members.seeds):
-        with tempfile.TemporaryDirectory() as path:
+        with place(folder and folder / f"{name}-{seed}") as path:
             own = config.training.seed + seed
-            outcomes.append(scene_outcome(dataset, config_of, own, Path(path)))
+            outcomes.append(scene_outcome(dataset, config_of, own, path))
     return outcomes, _seconds(began, time.perf_counter())
 
 
@@ -213,6 +235,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=30_000, help="see boosting.py")
     parser.add_argument("--trees", type=int, default=60, help="see boosting.py")
     parser.add_argument("--draws", type=int, default=2000, help="of videos, for the intervals")
+    parser.add_argument("--folder", type=Path, help="keeps runs; finished ones are not made again")
     parser.add_argument("--scale", type=float, default=1.0, help="of all work, for a trial")
     arguments = parser.parse_args()
     scale = arguments.scale
@@ -237,8 +260,11 @@ def main() -> None:
     )
     judge = Judge(dataset, class_map(scene_config("v6", config, dataset, [])))
     systems: dict[str, Callable[[], tuple[list[Outcome], dict[str, float]]]] = {
-        **{name: partial(run_scene, name, dataset, config, more) for name in SCENE},
-        "v7": partial(run_v7, dataset, config),
+        **{
+            name: partial(run_scene, name, dataset, config, more, arguments.folder)
+            for name in SCENE
+        },
+        "v7": partial(run_v7, dataset, config, arguments.folder),
         "boosting": partial(run_boosting, dataset, small, config.members.seeds),
     }
     common = {

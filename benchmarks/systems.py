@@ -6,6 +6,7 @@ those of recipe v7 and of the baseline alike.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from judging import Outcome
 from rich.console import Console
 
-from jaxbeh.config import load_config
+from jaxbeh.config import load_config, to_yaml
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.scene import scene_labels
 from jaxbeh.inference.bouts import Bouts
@@ -52,6 +53,18 @@ def train(task: Task, config: Config, path: Path, init_from: RunFolder | None = 
     fit(run, snapshot, checkpoints, StopRequest(), EpochProgress(Console(quiet=True), config, 0))
     checkpoints.close()
     return run
+
+
+def trained(task: Task, config: Config, path: Path) -> RunFolder:
+    """The finished run of these settings and videos that is in a folder, or else a new one."""
+    made = json.dumps([to_yaml(config), task.split(), task.files()])
+    mark = path.with_name(f"{path.name}.finished")
+    if not mark.exists() or mark.read_text("utf-8") != made:
+        mark.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
+        train(task, config, path)
+        mark.write_text(made, "utf-8")
+    return RunFolder(path)
 
 
 def last_weights(folder: RunFolder, config: PairConfig, dataset: PairDataset) -> PairPredictor:
@@ -134,7 +147,7 @@ def scene_outcome(
         dataset: its videos and folds.
         config_of: the recipe with some settings overridden.
         seed: of everything random.
-        path: of the runs' folders.
+        path: of the runs' folders; finished ones are taken as they are.
     """
     bouts = []
     said = {item.video_id: np.zeros(item.tracking.frames, np.int8) for item in dataset.recordings}
@@ -151,7 +164,7 @@ def scene_outcome(
         if not own:
             continue
         task = SceneTask.prepare(dataset.recordings, config, ReadingReport())
-        folder = train(task, config, path / f"fold-{fold}").folder
+        folder = trained(task, config, path / f"fold-{fold}")
         evaluator = SceneEvaluator.load(folder, config, print)
         staged = scenes(own, evaluator.predictor.slots, classes, ReadingReport())
         found = list(evaluator.predictor.predict(staged))

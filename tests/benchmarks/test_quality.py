@@ -26,9 +26,10 @@ def lines_of(done):
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def test_systems_are_compared_on_the_same_videos(python, data):
+def test_systems_are_compared_on_the_same_videos(python, data, tmp_path):
+    folder = tmp_path / "kept"
     words = ("--data", data, "--systems", "v1", "v7", "boosting", "--trees", 20, "--frames", 1000)
-    done = python("benchmarks/quality.py", *words, *COMMON, timeout=500)
+    done = python("benchmarks/quality.py", *words, *COMMON, "--folder", folder, timeout=500)
     *systems, apart = lines_of(done)
     assert [line["system"] for line in systems] == ["v1", "v7", "boosting"]
     for line in systems:
@@ -46,6 +47,13 @@ def test_systems_are_compared_on_the_same_videos(python, data):
         assert 0 < line["mean_average_precision"] <= 1
     table = [row.split(" | ")[0] for row in done.stdout.splitlines() if row.startswith("| ")]
     assert table[-4:] == ["| v1", "| v7", "| boosting", "| v7 − boosting"]
+    # What was trained is kept, and says the same again.
+    assert {path.name for path in folder.iterdir()} == {"v1-0", "v7", "v7.finished"}
+    inode = (folder / "v1-0" / "fold-0" / "config.yaml").stat().st_ino
+    words = ("--data", data, "--systems", "v1", *COMMON, "--folder", folder)
+    (again,) = lines_of(python("benchmarks/quality.py", *words, timeout=500))
+    assert again | {"train_s": 0, "decode_s": 0} == systems[0] | {"train_s": 0, "decode_s": 0}
+    assert (folder / "v1-0" / "fold-0" / "config.yaml").stat().st_ino == inode
 
 
 def test_variants_are_compared_on_the_same_videos(python, data):
