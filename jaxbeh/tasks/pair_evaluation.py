@@ -139,9 +139,8 @@ class PairEvaluator:
         return predicted.bouts, predicted.fallback
 
     def _probabilities(self, recordings: Sequence[Recording]) -> Iterable[TrackProbabilities]:
-        """Of one run as they come, so that more videos need no more memory."""
-        predictions = [run.predict(recordings, self.tta, self._overlap) for run in self.runs]
-        return predictions[0] if len(predictions) == 1 else average(predictions)
+        """Of all runs in step, as they come, so that more videos need no more memory."""
+        return average([run.predict(recordings, self.tta, self._overlap) for run in self.runs])
 
     def _held_out(
         self, number: int, recordings: Sequence[Recording]
@@ -149,7 +148,10 @@ class PairEvaluator:
         """What a run's members say of the videos that they held out."""
         run = self.runs[number]
         folds = by_fold(self.folders[number], run.known.folds, recordings)
-        return chain.from_iterable(run.predict_held_out(folds, self.tta, self._overlap))
+        return chain.from_iterable(
+            run.not_trained_on(fold).predict(own, self.tta, self._overlap)
+            for fold, own in enumerate(folds)
+        )
 
     @property
     def _overlap(self) -> int:

@@ -1,10 +1,13 @@
 """What is averaged is decoded by values of its own."""
 
 import json
+import weakref
+from dataclasses import replace
 
 import pytest
 
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.inference.pairs.averaging import average
 from jaxbeh.inference.pairs.decoding import Decoding
 from jaxbeh.inference.pairs.honest import honest
 from jaxbeh.inference.pairs.records import Known
@@ -62,3 +65,46 @@ def test_the_first_runs_values_are_told_of_where_nothing_was_tuned(made):
     told.clear()
     evaluator(folder, run, told, runs=1).bouts(dataset.recordings)
     assert not told
+
+
+def test_runs_that_held_out_by_other_folds_are_averaged_by_track(made, tmp_path):
+    dataset, folder, run = made
+    videos, told = dataset.recordings, []
+    split = folder.split()
+    split |= {"fold 1": split["fold 2"], "fold 2": split["fold 1"]}
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    both = replace(evaluator(folder, run, told), folders=(folder, RunFolder(tmp_path)))
+    scored, after = both.score_held_out(videos)
+    folds = [[videos[at] for at in range(4) if dataset.fold[at] == fold] for fold in (0, 1)]
+    own, other = run.predict_held_out(folds), run.predict_held_out(folds[::-1])[::-1]
+    found = honest([list(average(pair)) for pair in zip(own, other, strict=True)], run.frequencies)
+    assert after.decoding == found.decoding
+    assert scored.figures["tuned_f"] == pytest.approx(found.tuned)
+
+
+class Counted:
+    """A run, and how many tracks that it predicted there were at once at most."""
+
+    def __init__(self, run, alive, peaks):
+        self.run, self.alive, self.peaks = run, alive, peaks
+
+    def predict(self, *words):
+        for track in self.run.predict(*words):
+            self.alive.add(track)
+            self.peaks.append(len(self.alive))
+            yield track
+            del track
+
+
+def test_more_videos_need_no_more_tracks_at_once(made):
+    _, folder, run = made
+    peaks = []
+    for count in (3, 6):
+        alive, seen, told = weakref.WeakSet(), [], []
+        runs = tuple(Counted(run, alive, seen) for _ in range(3))
+        replace(evaluator(folder, run, told), folders=(folder,) * 3, runs=runs).bouts(
+            tiny_videos(count)
+        )
+        assert len(seen) == 3 * 2 * count
+        peaks.append(max(seen))
+    assert peaks[0] == peaks[1] <= 4

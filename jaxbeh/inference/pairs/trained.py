@@ -1,7 +1,8 @@
 """A run of pairs as it predicts: its averaged weights, and what it remembers of its data."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.tracks import Track, tracks_of
@@ -52,17 +53,17 @@ class Trained:
         """Probabilities of all tracks, by the mean of all members; see `PairPredictor.predict`."""
         return self.predictor.predict(recordings, self.tracks(recordings), mirror, overlap)
 
+    def not_trained_on(self, fold: int) -> Self:
+        """The same with the members that did not see a fold, counted from 0."""
+        members = self.predictor.members
+        return replace(self, predictor=self.predictor.of_members(members.fold == fold))
+
     def predict_held_out(
         self, folds: Sequence[Sequence[Recording]], mirror: bool = False, overlap: int = 2
     ) -> list[list[TrackProbabilities]]:
         """What the members that did not see a fold say of its videos, for each fold."""
-        fold_of = self.predictor.members.fold
         return [
-            list(
-                self.predictor.of_members(fold_of == fold).predict(
-                    recordings, self.tracks(recordings), mirror, overlap
-                )
-            )
+            list(self.not_trained_on(fold).predict(recordings, mirror, overlap))
             for fold, recordings in enumerate(folds)
         ]
 
