@@ -73,12 +73,12 @@ class PairEvaluator:
     def usable(
         self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
     ) -> Sequence[Recording]:
-        """See `Evaluator`."""
+        """See `Evaluator`; every run must know a keypoint of a video."""
         kept = []
         for recording in recordings:
             if labelled and recording.events is None:
                 continue
-            if not with_known_keypoints(recording, self.runs[0].predictor.slots, report):
+            if not self._knows_keypoints(recording, report):
                 continue
             if not self.runs[0].tracks([recording]):
                 report.add(
@@ -117,6 +117,7 @@ class PairEvaluator:
                 f"{first.path}: none of the {len(recordings)} videos that it held out is here by "
                 f"the id that it had then; name the folder trained on with --data"
             )
+        self._require_same_actions(own)
         self.tell("Predicting the videos held out, and tuning thresholds on them")
         folds = by_fold(first, self.runs[0].known.folds, own)
         fold_of = {item.video_id: fold for fold, items in enumerate(folds) for item in items}
@@ -140,7 +141,35 @@ class PairEvaluator:
 
     def _probabilities(self, recordings: Sequence[Recording]) -> Iterable[TrackProbabilities]:
         """Of all runs in step, as they come, so that more videos need no more memory."""
+        self._require_same_actions(recordings)
         return average([run.predict(recordings, self.tta, self._overlap) for run in self.runs])
+
+    def _knows_keypoints(self, recording: Recording, report: ReadingReport) -> bool:
+        """Whether every run knows a keypoint of a video; what several drop is reported once."""
+        found = ReadingReport()
+        known = [with_known_keypoints(recording, run.predictor.slots, found) for run in self.runs]
+        for finding in found.findings():
+            report.add(finding.what, finding.then, recording.video_id)
+        return all(known)
+
+    def _require_same_actions(self, recordings: Sequence[Recording]) -> None:
+        """Refuse what cannot be averaged before anything is predicted.
+
+        Raises:
+            RunError: a video of which two runs do not predict the same.
+        """
+        for recording in recordings if len(self.runs) > 1 else ():
+            first, *others = [run.triples(recording) for run in self.runs]
+            for folder, other in zip(self.folders[1:], others, strict=True):
+                if odd := first ^ other:
+                    has, lacks = self.folders[0].path, folder.path
+                    if min(odd) in other:
+                        has, lacks = lacks, has
+                    raise RunError(
+                        f"video {recording.video_id}: {has} predicts {str(min(odd))!r} there and "
+                        f"{lacks} does not, one of {len(odd)} such; average runs that were trained "
+                        f"on the same actions"
+                    )
 
     def _held_out(
         self, number: int, recordings: Sequence[Recording]

@@ -5,8 +5,10 @@ import weakref
 from dataclasses import replace
 
 import pytest
+from recordings import recording, wander
 
 from jaxbeh.data.report import ReadingReport
+from jaxbeh.errors import RunError
 from jaxbeh.inference.pairs.averaging import average
 from jaxbeh.inference.pairs.decoding import Decoding
 from jaxbeh.inference.pairs.honest import honest
@@ -16,6 +18,7 @@ from jaxbeh.inference.scene_bouts import ActionFrequencies
 from jaxbeh.tasks.pair_evaluation import PairEvaluator
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.vocabulary import SlotTable
 from tests.training.pairs.tiny_pairs import drawn_predictor, tiny_config, tiny_videos
 
 
@@ -88,6 +91,9 @@ class Counted:
     def __init__(self, run, alive, peaks):
         self.run, self.alive, self.peaks = run, alive, peaks
 
+    def triples(self, recording):
+        return self.run.triples(recording)
+
     def predict(self, *words):
         for track in self.run.predict(*words):
             self.alive.add(track)
@@ -108,3 +114,52 @@ def test_more_videos_need_no_more_tracks_at_once(made):
         assert len(seen) == 3 * 2 * count
         peaks.append(max(seen))
     assert peaks[0] == peaks[1] <= 4
+
+
+def with_slots(run, *names):
+    return replace(run, predictor=replace(run.predictor, slots=SlotTable.build(names, {})))
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_video_must_have_a_keypoint_that_each_run_knows(made, labelled):
+    _, folder, run = made
+    video = recording(
+        wander(60, keypoints=2),
+        keypoints=("nose", "whisker"),
+        video_id="new",
+        whitelist=["mouse1,mouse2,sniff"],
+    )
+    both = evaluator(folder, run, [])
+    for runs, known in (
+        ((run, run), True),
+        ((run, with_slots(run, "nose", "tail_base")), True),
+        ((run, with_slots(run, "tail_base")), False),
+        ((with_slots(run, "tail_base"), run), False),
+    ):
+        report = ReadingReport()
+        found = replace(both, runs=runs).usable([video], report, labelled)
+        assert found == ([video] if known else [])
+        left_out = [one for one in report.findings() if one.then == "left out"]
+        assert [one.what.startswith("none of its keypoints (nose") for one in left_out] == (
+            [] if known else [True]
+        )
+        dropped = [one for one in report.findings() if one.then == "dropped"]
+        assert all(one.count == 1 for one in dropped)
+
+
+def test_runs_of_other_actions_are_refused_before_anything_is_predicted(made, tmp_path):
+    dataset, folder, run = made
+    told = []
+    fewer = replace(run.known.vocabulary, pair=("mount",))
+    other = replace(run, known=replace(run.known, vocabulary=fewer))
+    (tmp_path / "split.json").write_text((folder.path / "split.json").read_text())
+    more, less = (folder, run), (RunFolder(tmp_path), other)
+    said = f"{folder.path} predicts 'mouse1,mouse2,sniff' there and {tmp_path} does not, one of 1"
+    for order in ((more, less), (less, more)):
+        folders, runs = zip(*order, strict=True)
+        both = replace(evaluator(folder, run, told), folders=folders, runs=runs)
+        for predicts in (both.bouts, both.score, both.score_held_out):
+            told.clear()
+            with pytest.raises(RunError, match=said):
+                predicts(dataset.recordings)
+            assert not [text for text in told if text.startswith("Predicting")]

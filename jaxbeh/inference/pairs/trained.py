@@ -15,6 +15,7 @@ from jaxbeh.training.checkpoints import best_of
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.recipe import PairRecipe
 from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.vocabulary import Triple
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class Trained:
                 self.known.vocabulary,
             )
         ]
+
+    def triples(self, recording: Recording) -> set[Triple]:
+        """Who may do what to whom in the tracks of one video."""
+        return {
+            Triple(f"mouse{track.agent}", track.target, self.known.vocabulary.name(entry))
+            for track in self.tracks([recording])
+            for entry in track.actions
+        }
 
     def predict(
         self, recordings: Sequence[Recording], mirror: bool = False, overlap: int = 2
