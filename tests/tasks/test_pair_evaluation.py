@@ -12,6 +12,7 @@ from jaxbeh.errors import RunError
 from jaxbeh.inference.pairs.averaging import average
 from jaxbeh.inference.pairs.decoding import Decoding
 from jaxbeh.inference.pairs.honest import honest
+from jaxbeh.inference.pairs.mean_decoding import Mean, MeanDecoding
 from jaxbeh.inference.pairs.records import Known
 from jaxbeh.inference.pairs.trained import Trained
 from jaxbeh.inference.scene_bouts import ActionFrequencies
@@ -32,6 +33,7 @@ def made(tmp_path_factory):
         predictor=drawn_predictor(task.config, task.dataset),
         known=Known.from_json(task.files()["known.json"]),
         frequencies=ActionFrequencies.from_json(task.files()["actions.json"]),
+        weights="a" * 64,
     )
     return task.dataset, folder, run
 
@@ -51,6 +53,9 @@ def test_videos_are_decoded_by_what_was_tuned_on_those_held_out(made, runs, tta)
     folds = [[videos[at] for at in range(4) if dataset.fold[at] == fold] for fold in (0, 1)]
     found = honest(run.predict_held_out(folds, tta, 4 if tta else 2), run.frequencies)
     assert after.decoding == found.decoding != before.decoding
+    mean = Mean.of(["a" * 64] * runs, tta)
+    kept = MeanDecoding.from_json(mean, scored.files[mean.file])
+    assert (kept.decoding, kept.videos) == (found.decoding, 4)
     assert scored.figures["tuned_f"] == pytest.approx(found.tuned)
     assert len(told) == 1
     bouts, fallback = after.bouts(videos)

@@ -26,11 +26,13 @@ class Trained:
         predictor: all its members.
         known: vocabulary, labs, folds.
         frequencies: what its videos showed, by lab.
+        weights: content hash of the checkpoint.
     """
 
     predictor: PairPredictor
     known: Known
     frequencies: ActionFrequencies
+    weights: str
 
     def tracks(self, recordings: Sequence[Recording]) -> list[Track]:
         """What to predict: the triples looked for, or those that the lab's videos showed.
@@ -84,7 +86,7 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         RunError: it has none, or a file of it is damaged.
         CheckpointError: the checkpoint does not fit the settings.
     """
-    leaves = best_of(folder, tell).leaves
+    best = best_of(folder, tell)
     known = folder.parsed("known.json", Known.from_json)
     frequencies = folder.parsed("actions.json", ActionFrequencies.from_json)
     slots = folder.slots()
@@ -101,7 +103,7 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         known.labs,
         known.lab_fold,
         Members.all(known.folds, known.seeds),
-        leaves,
+        best.leaves,
         folder.checkpoints,
     )
-    return Trained(predictor, known, frequencies)
+    return Trained(predictor, known, frequencies, best.sha256)
