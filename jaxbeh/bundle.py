@@ -60,6 +60,9 @@ def bundle(
     It holds wheels/ (jaxbeh and its dependencies), runs/ (of each run the best checkpoint, settings
     and tables) and manifest.json: versions, and the sha256 of every file.
 
+    Of several runs (recipe v7) the mean predicts. Thresholds tuned for it come along if jaxbeh
+    evaluate has scored these runs together before.
+
     pip gets the wheels, from where it gets them otherwise. The folder appears when it is complete.
 
     Examples:
@@ -69,6 +72,7 @@ def bundle(
     """
     from jaxbeh import __version__
     from jaxbeh.data.partial import PartialFolder, refuse_occupied
+    from jaxbeh.tasks import configs_of
     from jaxbeh.training.run_folder import RunFolder
     from jaxbeh.wheels import collect_wheels
 
@@ -81,6 +85,8 @@ def bundle(
             _copy_run(folder, partial.path, name)
             for folder, name in zip(folders, _names(run), strict=True)
         ]
+        configs_of(folders, tta=False)
+        _copy_mean_decodings(folders, partial.path, runs)
         console.print(f"Getting wheels for Python {version} on Linux x86_64 …")
         extras = [gpu.value] if gpu else []
         packages = collect_wheels(partial.path / "wheels", version, extras)
@@ -163,6 +169,30 @@ def _copy_run(folder: "RunFolder", bundle: Path, name: str) -> dict[str, Any]:
         "state_sha256": best.sha256,
         "trained_with": folder.record().get("packages", {}),
     }
+
+
+def _copy_mean_decodings(
+    folders: "list[RunFolder]", bundle: Path, runs: list[dict[str, Any]]
+) -> None:
+    """Copy what was tuned for the mean of the runs, with and without --tta, to the first one."""
+    from jaxbeh.inference.pairs.mean_decoding import Mean, kept_for
+    from jaxbeh.training.run_folder import RunFolder
+
+    for tta in (False, True):
+        mean = Mean.of([record["state_sha256"] for record in runs], tta)
+        kept = kept_for(mean, folders)
+        if kept:
+            RunFolder(bundle / runs[0]["folder"]).add_text(mean.file, kept.to_json())
+            views = "with" if tta else "without"
+            console.print(f"Thresholds tuned {views} --tta on {kept.videos} videos come along")
+        elif not (tta or mean.is_one_run):
+            words = " ".join(f"--run {folder.path}" for folder in folders)
+            console.print(
+                f"No thresholds are tuned for the mean of these runs: it will be decoded by those "
+                f"of {folders[0].path} by itself. To tune them, give this first, and then bundle "
+                f"again:\n  jaxbeh evaluate {words} --data DIR",
+                markup=False,
+            )
 
 
 def _files(bundle: Path) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,8 @@ def evaluate(
         typer.Option(
             help="Folder of a trained run. Runs of recipe v7 may be several (--run A --run B): "
             "their probabilities are averaged, and thresholds tuned anew on the videos that all "
-            "held out; without these, or with --test-only, the first one's are used.",
+            "held out, and kept. Without these, or with --test-only, what was kept for these very "
+            "runs is used, or else the first one's.",
             show_default=False,
         ),
     ],
@@ -64,7 +65,8 @@ def evaluate(
 
     Recipe v7 has held out each video of its folds once: those are scored, each predicted by the
     networks that did not see it and decoded by values tuned on the other folds. Its figures are
-    more, by lab and action; docs/figures.md says what each is.
+    more, by lab and action; docs/figures.md says what each is. Thresholds tuned for the mean of
+    several runs, or for --tta, are kept in a file decoding-….json beside evaluation.json.
 
     The submission is checked by every rule of the challenge before it is written.
 
@@ -112,7 +114,15 @@ def evaluate(
             found = evaluator.score(fresh)
         judged.path.mkdir(parents=True, exist_ok=True)
         judged.write_evaluation(found.figures)
+        for name, text in found.files.items():
+            judged.add_text(name, text)
         _print_scores(found)
+        for name in found.files:
+            out.print(
+                f"{judged.path / name}: thresholds tuned for this mean, which --test-only and "
+                f"jaxbeh bundle take from a run's folder",
+                markup=False,
+            )
         if len(scored) < len(known):
             out.print(
                 f"{len(known) - len(scored)} further labelled videos are not scored: the run was "

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from jaxbeh import bundle, wheels
 from jaxbeh.inference.pairs.decoding import Decoding
+from jaxbeh.training.checkpoints import Checkpoints
 from tests.conftest import ROOT
 
 SETTINGS = (
@@ -147,6 +150,64 @@ def test_the_submission_of_one_run_and_of_two(mice, straight, tmp_path, python):
         assert re.search(r"\d+ bouts in \d+ test videos", done.stdout)
 
 
+@pytest.fixture(scope="module")
+def other(straight, tmp_path_factory) -> Path:
+    """The same run with the weights of its other epoch."""
+    run = tmp_path_factory.mktemp("runs") / "other"
+    shutil.copytree(straight, run)
+    best = Checkpoints(run / "checkpoints", print, read_only=True).best()
+    shutil.rmtree(run / "checkpoints" / str(best.step))
+    return run
+
+
+def test_what_was_tuned_for_a_mean_predicts_it_elsewhere(
+    mice, straight, other, tmp_path, python, monkeypatch, capsys
+):
+    others = shutil.ignore_patterns("decoding-*")
+    both = [shutil.copytree(run, tmp_path / run.name, ignore=others) for run in (straight, other)]
+
+    def predict(name, runs, *words):
+        """The submission of some runs, and what was said."""
+        target = tmp_path / f"{name}.csv"
+        words = ("--data", mice, "--submission", target, *words)
+        runs = [word for run in runs for word in ("--run", run)]
+        done = python("-m", "jaxbeh.evaluate", *runs, *words, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return target.read_bytes(), done.stdout
+
+    def bundled(name):
+        """The runs in a bundle without wheels, and what was said."""
+        monkeypatch.setattr(wheels, "collect_wheels", lambda *_: {})
+        bundle.bundle(both, tmp_path / name)
+        return [tmp_path / name / "runs" / run.name for run in both], capsys.readouterr().out
+
+    _, said = bundled("too-early")
+    assert "No thresholds are tuned for the mean of these runs" in said
+    assert f"jaxbeh evaluate --run {both[0]} --run {both[1]} --data DIR" in said
+    early, said = predict("early", both, "--test-only")
+    assert f"Thresholds are those of {both[0]}" in said
+    tuned, said = predict("tuned", both)
+    assert tuned != early
+    (kept,) = both[0].glob("decoding-*.json")
+    assert f"{kept}: thresholds tuned for this mean" in said
+    taken = f"Thresholds tuned for this mean on 4 videos are there ({kept.name})"
+    for runs in (both, both[::-1]):
+        submission, said = predict("alone", runs, "--test-only")
+        assert submission == tuned
+        assert taken in said
+        assert "Thresholds are those of" not in said
+    there, said = bundled("bundle")
+    assert "Thresholds tuned without --tta on 4 videos come along" in said
+    submission, said = predict("bundled", there, "--test-only")
+    assert submission == tuned
+    assert taken in said
+    assert f'"runs/{both[0].name}/{kept.name}"' in (tmp_path / "bundle/manifest.json").read_text()
+    for name, runs, words in (("one", both[:1], ()), ("views", both, ("--tta",))):
+        _, said = predict(name, runs, "--test-only", *words)
+        assert "Thresholds tuned for this mean" not in said
+        assert ("Thresholds are those of" in said) == bool(words)
+
+
 def test_scene_runs_are_not_averaged(mice, straight, tmp_path, python):
     scene = tmp_path / "scene"
     trained = python(
@@ -155,6 +216,10 @@ def test_scene_runs_are_not_averaged(mice, straight, tmp_path, python):
     )
     assert trained.returncode == 0, trained.stderr
     done = python("-m", "jaxbeh.evaluate", "--run", straight, "--run", scene, "--data", mice)
+    assert done.returncode == 1
+    assert "several runs and --tta are for recipe v7" in done.stderr.replace("\n", " ")
+    words = ("--run", straight, "--run", scene, "--out", tmp_path / "bundle")
+    done = python("-m", "jaxbeh.bundle", *words)
     assert done.returncode == 1
     assert "several runs and --tta are for recipe v7" in done.stderr.replace("\n", " ")
     done = python("-m", "jaxbeh", "compare", straight, scene)

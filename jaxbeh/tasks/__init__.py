@@ -47,6 +47,23 @@ def require_actions(folder: RunFolder, config: Config) -> None:
         )
 
 
+def configs_of(folders: Sequence[RunFolder], tta: bool) -> list[Config]:
+    """The settings of runs that can predict together; several, or views, only of pairs.
+
+    Raises:
+        RunError: one is no run, or predicts no action, or is to be averaged and cannot be.
+    """
+    configs = [folder.config() for folder in folders]
+    for folder, config in zip(folders, configs, strict=True):
+        require_actions(folder, config)
+        if isinstance(config, SceneConfig) and (len(folders) > 1 or tta):
+            raise RunError(
+                f"{folder.path} is a run of scene classes, which is evaluated by itself: several "
+                f"runs and --tta are for recipe v7"
+            )
+    return configs
+
+
 def load(folders: Sequence[RunFolder], tta: bool, tell: Callable[[str], None]) -> Evaluator:
     """Trained runs, several only of pairs, as what predicts.
 
@@ -55,28 +72,16 @@ def load(folders: Sequence[RunFolder], tta: bool, tell: Callable[[str], None]) -
             of it is damaged.
         CheckpointError: a checkpoint does not fit its settings.
     """
-    configs = [folder.config() for folder in folders]
-    for folder, config in zip(folders, configs, strict=True):
-        require_actions(folder, config)
+    configs = configs_of(folders, tta)
     pairs = [
         (folder, config)
         for folder, config in zip(folders, configs, strict=True)
         if isinstance(config, PairConfig)
     ]
-    if len(pairs) == len(folders):
+    if pairs:
         return PairEvaluator.load(pairs, tta, tell)
-    if len(folders) > 1 or tta:
-        other = next(
-            folder
-            for folder, config in zip(folders, configs, strict=True)
-            if not isinstance(config, PairConfig)
-        )
-        raise RunError(
-            f"{other.path} is a run of scene classes, which is evaluated by itself: several runs "
-            f"and --tta are for recipe v7"
-        )
     assert isinstance(configs[0], SceneConfig)
     return SceneEvaluator.load(folders[0], configs[0], tell)
 
 
-__all__ = ["Task", "load", "prepare", "require_actions", "require_fitting"]
+__all__ = ["Task", "configs_of", "load", "prepare", "require_actions", "require_fitting"]

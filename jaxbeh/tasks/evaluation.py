@@ -1,7 +1,7 @@
 """What evaluating a run of any task has to say and to do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from jaxbeh.data.recording import Recording
@@ -20,6 +20,7 @@ class Scored:
         notes: what the figures are of, where it is not plain.
         official: the challenge's F-score of the bouts, `None` where there is no event or no bout.
         frames: labelled frames scored.
+        files: texts to keep in the run's folder by name: what was learnt in scoring.
     """
 
     figures: Mapping[str, Any]
@@ -27,6 +28,7 @@ class Scored:
     notes: Sequence[str]
     official: float | None
     frames: int
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Evaluator(Protocol):

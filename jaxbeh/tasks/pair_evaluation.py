@@ -14,6 +14,7 @@ from jaxbeh.inference.pairs.decoding import Decoding, decode, predict_pairs
 from jaxbeh.inference.pairs.figures import fresh_report, held_out_report
 from jaxbeh.inference.pairs.held_out import DECODING, by_fold
 from jaxbeh.inference.pairs.honest import honest
+from jaxbeh.inference.pairs.mean_decoding import Mean, MeanDecoding, kept_for
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 from jaxbeh.inference.pairs.report import HELD_OUT, Report
 from jaxbeh.inference.pairs.trained import Trained, load
@@ -51,15 +52,21 @@ class PairEvaluator:
         tta: bool,
         tell: Callable[[str], None],
     ) -> "PairEvaluator":
-        """The best checkpoints of runs, and the first one's decoding.
+        """The best checkpoints of runs, and the decoding kept for their mean or the first one's.
 
         Raises:
-            RunError: a run has no checkpoint or no decoding yet, or a file of it is damaged.
+            RunError: a run has no checkpoint yet, or a file of it is damaged.
             CheckpointError: a checkpoint does not fit its settings.
         """
-        first = folders[0][0]
         runs = tuple(load(folder, config, tell) for folder, config in folders)
-        if first.has(DECODING):
+        places = tuple(folder for folder, _ in folders)
+        first = places[0]
+        mean = Mean.of([run.weights for run in runs], tta)
+        kept = kept_for(mean, places)
+        if kept:
+            tell(f"Thresholds tuned for this mean on {kept.videos} videos are there ({mean.file})")
+            decoding = kept.decoding
+        elif first.has(DECODING):
             decoding = first.parsed(DECODING, Decoding.from_json)
         else:
             tell(
@@ -67,18 +74,17 @@ class PairEvaluator:
                 f"all; its command, given again, finishes it"
             )
             decoding = Decoding.constant(runs[0].frequencies)
-        fitted = len(runs) == 1 and not tta
-        return cls(tuple(folder for folder, _ in folders), runs, decoding, fitted, tta, tell)
+        return cls(places, runs, decoding, bool(kept) or mean.is_one_run, tta, tell)
 
     def usable(
         self, recordings: Sequence[Recording], report: ReadingReport, labelled: bool
     ) -> Sequence[Recording]:
-        """See `Evaluator`."""
+        """See `Evaluator`; every run must know a keypoint of a video."""
         kept = []
         for recording in recordings:
             if labelled and recording.events is None:
                 continue
-            if not with_known_keypoints(recording, self.runs[0].predictor.slots, report):
+            if not self._knows_keypoints(recording, report):
                 continue
             if not self.runs[0].tracks([recording]):
                 report.add(
@@ -105,10 +111,10 @@ class PairEvaluator:
         """See `Evaluator`; of a finished run by itself, the figures that its training came to.
 
         Several runs, or views, are predicted again, each video by the members that held it out, and
-        thresholds tuned anew, which other videos are then decoded by.
+        thresholds tuned anew, which other videos are then decoded by. They are to be kept.
         """
         first = self.folders[0]
-        if self.fitted and first.has(DECODING):
+        if self._mean.is_one_run and first.has(DECODING):
             return _scored(first.parsed(HELD_OUT, Report.from_json)), self
         held_out = [set(folder.split()["validation"]) for folder in self.folders]
         own = [item for item in recordings if all(item.video_id in ids for ids in held_out)]
@@ -117,6 +123,7 @@ class PairEvaluator:
                 f"{first.path}: none of the {len(recordings)} videos that it held out is here by "
                 f"the id that it had then; name the folder trained on with --data"
             )
+        self._require_same_actions(own)
         self.tell("Predicting the videos held out, and tuning thresholds on them")
         folds = by_fold(first, self.runs[0].known.folds, own)
         fold_of = {item.video_id: fold for fold, items in enumerate(folds) for item in items}
@@ -126,22 +133,51 @@ class PairEvaluator:
         predictions = [tracks for tracks in predictions if tracks]
         found = honest(predictions, self.runs[0].frequencies)
         tuned = replace(self, decoding=found.decoding, fitted=True)
-        return _scored(held_out_report(predictions, found)), tuned
+        scored = _scored(held_out_report(predictions, found))
+        return replace(scored, files=self._to_keep(found.decoding, len(own))), tuned
 
     def bouts(self, recordings: Sequence[Recording]) -> tuple[Bouts, bool]:
         """See `Evaluator`."""
         if not self.fitted:
             self.tell(
-                f"Thresholds are those of {self.folders[0].path} by itself: they are tuned for "
-                f"what is averaged where the videos that all runs held out are there and scored"
+                f"Thresholds are those of {self.folders[0].path} by itself. They are tuned for "
+                f"what is averaged, and kept with the run, by jaxbeh evaluate with these runs and "
+                f"without --test-only where the videos are that all of them held out"
             )
         predicted = predict_pairs(self._probabilities(recordings), self.decoding)
         return predicted.bouts, predicted.fallback
 
     def _probabilities(self, recordings: Sequence[Recording]) -> Iterable[TrackProbabilities]:
-        """Of one run as they come, so that more videos need no more memory."""
-        predictions = [run.predict(recordings, self.tta, self._overlap) for run in self.runs]
-        return predictions[0] if len(predictions) == 1 else average(predictions)
+        """Of all runs in step, as they come, so that more videos need no more memory."""
+        self._require_same_actions(recordings)
+        return average([run.predict(recordings, self.tta, self._overlap) for run in self.runs])
+
+    def _knows_keypoints(self, recording: Recording, report: ReadingReport) -> bool:
+        """Whether every run knows a keypoint of a video; what several drop is reported once."""
+        found = ReadingReport()
+        known = [with_known_keypoints(recording, run.predictor.slots, found) for run in self.runs]
+        for finding in found.findings():
+            report.add(finding.what, finding.then, recording.video_id)
+        return all(known)
+
+    def _require_same_actions(self, recordings: Sequence[Recording]) -> None:
+        """Refuse what cannot be averaged before anything is predicted.
+
+        Raises:
+            RunError: a video of which two runs do not predict the same.
+        """
+        for recording in recordings if len(self.runs) > 1 else ():
+            first, *others = [run.triples(recording) for run in self.runs]
+            for folder, other in zip(self.folders[1:], others, strict=True):
+                if odd := first ^ other:
+                    has, lacks = self.folders[0].path, folder.path
+                    if min(odd) in other:
+                        has, lacks = lacks, has
+                    raise RunError(
+                        f"video {recording.video_id}: {has} predicts {str(min(odd))!r} there and "
+                        f"{lacks} does not, one of {len(odd)} such; average runs that were trained "
+                        f"on the same actions"
+                    )
 
     def _held_out(
         self, number: int, recordings: Sequence[Recording]
@@ -149,7 +185,22 @@ class PairEvaluator:
         """What a run's members say of the videos that they held out."""
         run = self.runs[number]
         folds = by_fold(self.folders[number], run.known.folds, recordings)
-        return chain.from_iterable(run.predict_held_out(folds, self.tta, self._overlap))
+        return chain.from_iterable(
+            run.not_trained_on(fold).predict(own, self.tta, self._overlap)
+            for fold, own in enumerate(folds)
+        )
+
+    def _to_keep(self, decoding: Decoding, videos: int) -> dict[str, str]:
+        """The file of what was tuned; of a run by itself, its training writes one."""
+        mean = self._mean
+        if mean.is_one_run:
+            return {}
+        kept = MeanDecoding(weights=mean.weights, tta=mean.tta, videos=videos, decoding=decoding)
+        return {mean.file: kept.to_json()}
+
+    @property
+    def _mean(self) -> Mean:
+        return Mean.of([run.weights for run in self.runs], self.tta)
 
     @property
     def _overlap(self) -> int:

@@ -1,7 +1,8 @@
 """A run of pairs as it predicts: its averaged weights, and what it remembers of its data."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.tracks import Track, tracks_of
@@ -14,6 +15,7 @@ from jaxbeh.training.checkpoints import best_of
 from jaxbeh.training.pairs.members import Members
 from jaxbeh.training.pairs.recipe import PairRecipe
 from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.vocabulary import Triple
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Trained:
         predictor: all its members.
         known: vocabulary, labs, folds.
         frequencies: what its videos showed, by lab.
+        weights: content hash of the checkpoint.
     """
 
     predictor: PairPredictor
     known: Known
     frequencies: ActionFrequencies
+    weights: str
 
     def tracks(self, recordings: Sequence[Recording]) -> list[Track]:
         """What to predict: the triples looked for, or those that the lab's videos showed.
@@ -46,23 +50,31 @@ class Trained:
             )
         ]
 
+    def triples(self, recording: Recording) -> set[Triple]:
+        """Who may do what to whom in the tracks of one video."""
+        return {
+            Triple(f"mouse{track.agent}", track.target, self.known.vocabulary.name(entry))
+            for track in self.tracks([recording])
+            for entry in track.actions
+        }
+
     def predict(
         self, recordings: Sequence[Recording], mirror: bool = False, overlap: int = 2
     ) -> Iterable[TrackProbabilities]:
         """Probabilities of all tracks, by the mean of all members; see `PairPredictor.predict`."""
         return self.predictor.predict(recordings, self.tracks(recordings), mirror, overlap)
 
+    def not_trained_on(self, fold: int) -> Self:
+        """The same with the members that did not see a fold, counted from 0."""
+        members = self.predictor.members
+        return replace(self, predictor=self.predictor.of_members(members.fold == fold))
+
     def predict_held_out(
         self, folds: Sequence[Sequence[Recording]], mirror: bool = False, overlap: int = 2
     ) -> list[list[TrackProbabilities]]:
         """What the members that did not see a fold say of its videos, for each fold."""
-        fold_of = self.predictor.members.fold
         return [
-            list(
-                self.predictor.of_members(fold_of == fold).predict(
-                    recordings, self.tracks(recordings), mirror, overlap
-                )
-            )
+            list(self.not_trained_on(fold).predict(recordings, mirror, overlap))
             for fold, recordings in enumerate(folds)
         ]
 
@@ -74,7 +86,7 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         RunError: it has none, or a file of it is damaged.
         CheckpointError: the checkpoint does not fit the settings.
     """
-    leaves = best_of(folder, tell).leaves
+    best = best_of(folder, tell)
     known = folder.parsed("known.json", Known.from_json)
     frequencies = folder.parsed("actions.json", ActionFrequencies.from_json)
     slots = folder.slots()
@@ -91,7 +103,7 @@ def load(folder: RunFolder, config: PairConfig, tell: Callable[[str], None]) -> 
         known.labs,
         known.lab_fold,
         Members.all(known.folds, known.seeds),
-        leaves,
+        best.leaves,
         folder.checkpoints,
     )
-    return Trained(predictor, known, frequencies)
+    return Trained(predictor, known, frequencies, best.sha256)

@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pair_tracks import recording, track, track_lists, triples
+from pair_tracks import recording, triples
 
 from jaxbeh.errors import DataError
-from jaxbeh.inference.pairs.averaging import average
 from jaxbeh.inference.pairs.probabilities import TrackProbabilities
 
 HALF = np.full((10, 1), 0.5, np.float32)
@@ -56,41 +53,6 @@ def test_where_nobody_says_any_action_of_tracked_mice_goes():
 def test_wrong_values_are_refused(values, message):
     with pytest.raises(DataError, match=message):
         TrackProbabilities(recording(), "mouse1", "mouse2", ("sniff",), values)
-
-
-def test_the_mean_of_three_predictions():
-    first = [track(sniff=[0.0, 0.5], attack=[0.3, 0.5]), track(target="self", rear=[1.0, 0.0])]
-    second = [track(target="self", rear=[0.5, 0.0]), track(sniff=[0.3, 0.5], attack=[0.3, 0.2])]
-    third = [track(sniff=[0.6, 0.5], attack=[0.3, 0.2]), track(target="self", rear=[0.0, 0.0])]
-    mean = average([first, second, third])
-    assert [one.key for one in mean] == [one.key for one in first]
-    np.testing.assert_allclose(mean[0].values, [[0.3, 0.3], [0.5, 0.3]], rtol=1e-6)
-    np.testing.assert_allclose(mean[1].values, [[0.5], [0.0]], rtol=1e-6)
-    assert mean[0].recording is first[0].recording
-
-
-@given(track_lists(), st.integers(1, 4))
-def test_copies_of_a_prediction_average_to_itself(tracks, copies):
-    for mean, own in zip(average([tracks] * copies), tracks, strict=True):
-        assert mean.values.dtype == np.float32
-        np.testing.assert_array_equal(mean.values, own.values)
-
-
-def test_different_tracks_are_refused():
-    own = [track(sniff=[0.5], attack=[0.5])]
-    longer = [track(sniff=[0.5, 0.5], attack=[0.5, 0.5])]
-    with pytest.raises(DataError, match="no predictions"):
-        average([])
-    with pytest.raises(DataError, match="prediction 2: video v, mouse1 → mouse2 is there twice"):
-        average([own, own + own])
-    with pytest.raises(DataError, match="in prediction 1 and not in prediction 3, one of 1 such"):
-        average([own, own, []])
-    with pytest.raises(DataError, match="in prediction 2 and not in prediction 1"):
-        average([[], own])
-    with pytest.raises(DataError, match="is of sniff, attack, prediction 2 of attack, sniff"):
-        average([own, [track(attack=[0.5], sniff=[0.5])]])
-    with pytest.raises(DataError, match="has 1 frames, prediction 2 2"):
-        average([own, longer])
 
 
 def test_a_whitelist_of_one_pair_leaves_out_the_other():
