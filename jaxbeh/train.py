@@ -239,6 +239,8 @@ def _train(
         folder.cut_metrics(int(loop.epoch))
     over = loop.finished(config.training.epochs, config.training.patience)
     if hosts.any("the end of the run", over):
+        if checkpoints is not None:
+            checkpoints.close()
         if hosts.first:
             _end(task, folder, config, loop, "is finished already")
         out.print("To start another: --run OTHER, and --init-from to begin with these weights.")

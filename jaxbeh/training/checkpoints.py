@@ -116,9 +116,13 @@ class _Keep:
     def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
-        known = [step for step in steps if step in self.scores]
-        kept = {*sorted(steps)[-_LATEST:], *_best_first(known, self.scores)[:1]}
+        kept = _kept(steps, self.scores)
         return [step in kept for step in steps]
+
+
+def _kept(steps: Sequence[int], scores: Mapping[int, float]) -> set[int]:
+    known = [step for step in steps if step in scores]
+    return {*sorted(steps)[-_LATEST:], *_best_first(known, scores)[:1]}
 
 
 def _best_first(steps: Iterable[int], scores: Mapping[int, float]) -> list[int]:
@@ -215,8 +219,12 @@ class Checkpoints:
         self._empty_deleted()
 
     def close(self) -> None:
-        """Wait, and let go of the folder."""
+        """Wait, remove what a kill kept from being removed, and let go of the folder."""
         self.wait()
+        known = [step for step in self._manager.all_steps() if step in self._scores]
+        for step in set(known) - _kept(known, self._scores):
+            self._manager.delete(step)
+        self._empty_deleted()
         self._manager.close()
 
     def latest(self) -> Restored | None:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from jaxbeh.training.checkpoints import Checkpoints
 from tests.faults.runs import EPOCHS, alive, lines, listed, wait_until
 
 LONG = ("--set", "training.epochs=5000")
@@ -137,3 +138,15 @@ def test_a_copied_run_with_a_damaged_checkpoint_goes_on_from_the_one_before(
     assert f"step {before}" in said
     assert lines(run) == lines(straight)
     assert listed(run, print)[newest] == listed(straight, print)[newest]
+
+
+def test_a_finished_run_is_rid_of_a_step_that_a_kill_left(runs, straight, tmp_path):
+    """Killed once the last step was whole, before the one that it replaces was set apart."""
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    other = Checkpoints(tmp_path / "other", print)
+    other.save(1, Checkpoints(run / "checkpoints", print, read_only=True).latest().leaves, -1.0)
+    other.close()
+    shutil.copytree(tmp_path / "other" / "1", run / "checkpoints" / "1")
+    assert "is finished already" in runs.finish(run)
+    assert listed(run, print) == listed(straight, print)

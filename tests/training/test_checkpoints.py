@@ -116,6 +116,18 @@ def test_the_folder_of_deleted_steps_is_emptied_by_saving_and_by_opening(folder)
     assert "deleted" not in names(folder)
 
 
+def test_a_step_that_a_kill_kept_from_being_removed_is_removed_at_the_end(folder, tmp_path):
+    """Killed after the last step was whole, and before one that it replaces was set apart."""
+    before = names(folder)
+    save_all(tmp_path / "other", {0: 0.1})
+    shutil.copytree(tmp_path / "other" / "0", folder / "0")
+    checkpoints = open_at(folder)
+    assert checkpoints.latest().step == 3
+    assert "0" in names(folder)  # till then it may be needed
+    checkpoints.close()
+    assert names(folder) == before
+
+
 def test_a_step_that_is_there_stays_as_it_is(folder):
     checkpoints = open_at(folder)
     before = tree_bytes(folder)
