@@ -56,7 +56,9 @@ def test_systems_are_compared_on_the_same_videos(python, data, tmp_path):
     assert (folder / "v1-0" / "fold-0" / "config.yaml").stat().st_ino == inode
 
 
-def test_variants_are_compared_on_the_same_videos(python, data):
+def test_variants_are_compared_on_the_same_videos(python, data, long):
+    if not long:
+        pytest.skip("trains as the systems above do")
     words = ("--data", data, "--variants", "base", "--add", "free", "augmentation.mirror=0.0")
     done = python("benchmarks/pair_variants.py", *words, *COMMON, timeout=500)
     base, free = lines_of(done)
