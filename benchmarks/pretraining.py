@@ -44,7 +44,6 @@ from jaxbeh.config import load_config
 from jaxbeh.data.pair_store import GRID_HZ, pair_windows
 from jaxbeh.data.recording import Events, Recording
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.data.tracks import entry_frames
 from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.pairs.counts import score_bouts
 from jaxbeh.inference.pairs.decoding import Decoding, decode
@@ -122,7 +121,7 @@ def labelled_part(
 def dataset_of(
     rest: Sequence[Recording], held_out: Sequence[Recording], config: PairConfig, path: Path
 ) -> PairDataset:
-    """Some videos to train on and some held out; frequencies are those trained on."""
+    """Some videos to train on and some held out."""
     sides = {
         "train": [item.video_id for item in rest],
         "validation": [item.video_id for item in held_out],
@@ -130,14 +129,7 @@ def dataset_of(
     path.write_text(json.dumps(sides))
     data = config.data.model_copy(update={"split_file": str(path)})
     split = config.model_copy(update={"data": data})
-    dataset = build_pair_dataset([*rest, *held_out], split, ReadingReport())
-    own = np.flatnonzero(dataset.track_fold == TRAINED_ALWAYS)
-    counted = entry_frames(
-        [dataset.tracks[track] for track in own],
-        [dataset.bits[track] for track in own],
-        len(dataset.vocabulary),
-    )
-    return dataclasses.replace(dataset, entry_frames=counted)
+    return build_pair_dataset([*rest, *held_out], split, ReadingReport())
 
 
 def repeated(

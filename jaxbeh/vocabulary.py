@@ -43,6 +43,8 @@ DROPPED_KEYPOINTS = frozenset(
 )
 """Known MABe keypoints without a slot: three mid-tail points and a headpiece's eight corners."""
 
+_HALF_LETTER = re.compile("[\ud800-\udfff]")
+"""JSON may have them; no file of text can."""
 _MOUSE = re.compile(r"mouse([1-9][0-9]{0,8})")
 
 
@@ -64,9 +66,7 @@ class Triple(NamedTuple):
             DataError: the text is not three parts, or agent or target is no mouse.
         """
         parts = [part.strip().strip("'\"").strip() for part in text.split(",")]
-        if any(
-            "\ud800" <= letter <= "\udfff" for letter in text
-        ):  # of a letter, as JSON may have them; no file of text can
+        if _HALF_LETTER.search(text):
             raise DataError(f"{text!r} has half a letter, which no table can hold; write it anew")
         if len(parts) != 3 or not parts[2]:
             raise DataError(f"{text!r} is not 'agent,target,action', such as 'mouse1,mouse2,sniff'")

@@ -81,19 +81,31 @@ def lab_folds(recordings: Sequence[Recording]) -> list[int]:
 
 
 def groups_of_videos(
-    recordings: Sequence[Recording], order: Sequence[int], report: ReadingReport
+    recordings: Sequence[Recording], order: Sequence[int], report: ReadingReport | None
 ) -> list[list[int]]:
     """Indices of recordings, joined where they share content or an animal of one lab.
 
     Args:
         recordings: of several labs.
         order: indices of all of them; groups come in the order of their first.
-        report: told where identities would join all of a lab's trackings, and are not used.
+        report: told where identities would join all of a lab's trackings, and are not used;
+            `None` where content alone joins.
     """
+    keys: list[list[object]] = [[item.tracking.content_hash] for item in recordings]
+    if report is not None:
+        _add_animals(keys, recordings, order, report)
+    return _joined(order, dict(enumerate(keys)))
+
+
+def _add_animals(
+    keys: list[list[object]],
+    recordings: Sequence[Recording],
+    order: Sequence[int],
+    report: ReadingReport,
+) -> None:
     by_lab: dict[str, list[int]] = defaultdict(list)
     for index in order:
         by_lab[recordings[index].lab_id].append(index)
-    keys: list[list[object]] = [[item.tracking.content_hash] for item in recordings]
     for lab, own in by_lab.items():
         animals = {index: [(lab, name) for name in recordings[index].animals] for index in own}
         contents = {recordings[index].tracking.content_hash for index in own}
@@ -107,7 +119,6 @@ def groups_of_videos(
         else:
             for index, names in animals.items():
                 keys[index] += names
-    return _joined(order, dict(enumerate(keys)))
 
 
 def _joined(order: Sequence[int], keys: Mapping[int, Sequence[object]]) -> list[list[int]]:

@@ -55,26 +55,16 @@ def split_videos(
     if settings.split_file is not None:
         sides = _from_file(Path(settings.split_file), recordings, report)
     else:
-        groups = _groups(recordings, report if animals else None)
+        ordered = sorted(recordings, key=lambda item: item.video_id)
+        groups = [
+            [ordered[index] for index in group]
+            for group in groups_of_videos(ordered, range(len(ordered)), report if animals else None)
+        ]
         sides = _drawn(recordings, groups, settings.validation_fraction, seed, class_map)
     train, validation = (
         [item.video_id for item in recordings if item.video_id in side] for side in sides
     )
     return train, validation
-
-
-def _groups(
-    recordings: Sequence[Recording], of_animals: ReadingReport | None
-) -> list[list[Recording]]:
-    """Videos of equal content; given a report, of the same animals, too."""
-    ordered = sorted(recordings, key=lambda item: item.video_id)
-    if of_animals is not None:
-        found = groups_of_videos(ordered, range(len(ordered)), of_animals)
-        return [[ordered[index] for index in group] for group in found]
-    by_content: dict[str, list[Recording]] = {}
-    for item in ordered:
-        by_content.setdefault(item.tracking.content_hash, []).append(item)
-    return list(by_content.values())
 
 
 def _drawn(

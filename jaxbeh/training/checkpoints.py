@@ -121,6 +121,7 @@ class _Keep:
 
 
 def _kept(steps: Sequence[int], scores: Mapping[int, float]) -> set[int]:
+    """The latest of steps, and the best of those whose score is known."""
     known = [step for step in steps if step in scores]
     return {*sorted(steps)[-_LATEST:], *_best_first(known, scores)[:1]}
 

@@ -62,7 +62,7 @@ def test_no_frequency_is_taken_from_what_is_held_out(tmp_path):
     made = dataset_of(rest, [held_out], CONFIG, tmp_path / "split.json")
     assert made.split()["validation"] == ["0"]
     mount = made.vocabulary.pair.index("mount")
-    assert made.entry_frames[mount].tolist() == [50, 1500]
+    assert made.frames_trained_on(0)[mount].tolist() == [50, 1500]
 
 
 def test_few_labels_are_dealt_more_often(tmp_path):

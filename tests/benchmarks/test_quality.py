@@ -58,7 +58,7 @@ def test_systems_are_compared_on_the_same_videos(python, data, tmp_path):
 
 def test_variants_are_compared_on_the_same_videos(python, data, long):
     if not long:
-        pytest.skip("trains as the systems above do")
+        pytest.skip("only with --long: it trains as the test above does, for half a minute")
     words = ("--data", data, "--variants", "base", "--add", "free", "augmentation.mirror=0.0")
     done = python("benchmarks/pair_variants.py", *words, *COMMON, timeout=500)
     base, free = lines_of(done)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from jaxbeh.data.split import split_videos
 from jaxbeh.data.tracks import ActionVocabulary, Track, action_bits, entry_frames, tracks_of
 from jaxbeh.errors import DataError, RunError
 from jaxbeh.settings.pairs import PairConfig
+from jaxbeh.settings.run import Config
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
 TRAINED_ALWAYS = -1
@@ -32,7 +34,6 @@ class PairDataset:
         labs: in sorted order.
         slots: the run's keypoint slots.
         bits: what was annotated in each track, uint32 `[t, w]` (`action_bits`).
-        entry_frames: int64 `[c, 2]`, frames of each action seen and looked for.
     """
 
     recordings: tuple[Recording, ...]
@@ -43,7 +44,6 @@ class PairDataset:
     labs: tuple[str, ...]
     slots: SlotTable
     bits: tuple[NDArray[np.uint32], ...]
-    entry_frames: NDArray[np.int64]
 
     @property
     def track_fold(self) -> NDArray[np.int32]:
@@ -58,6 +58,11 @@ class PairDataset:
             if recording.lab_id in folds:
                 folds[recording.lab_id].add(fold)
         return tuple(min(found) if len(found) == 1 else TRAINED_ALWAYS for found in folds.values())
+
+    @cached_property
+    def entry_frames(self) -> NDArray[np.int64]:
+        """Int64 `[c, 2]`, frames of each action seen and looked for."""
+        return entry_frames(self.tracks, self.bits, len(self.vocabulary))
 
     def frames_trained_on(self, fold: int) -> NDArray[np.int64]:
         """Int64 `[c, 2]`, as `entry_frames`, of the videos that a fold does not hold out."""
@@ -115,8 +120,8 @@ def build_pair_dataset(
             f"none of the {len(recordings)} labelled videos teaches anything; the table says why"
         )
     folds, drawn = _folds(kept, config, report)
-    fold = [drawn[item.video_id] for item in kept if item.video_id in drawn]
     kept = [item for item in kept if item.video_id in drawn]
+    fold = [drawn[item.video_id] for item in kept]
     _refuse_untunable(kept, folds, fold)
     vocabulary = ActionVocabulary.build(
         triple
@@ -139,7 +144,6 @@ def build_pair_dataset(
         labs=tuple(sorted({item.lab_id for item in kept})),
         slots=slots,
         bits=tuple(bits),
-        entry_frames=entry_frames(tracks, bits, len(vocabulary)),
     )
 
 
@@ -216,7 +220,20 @@ def _folds(
         return members.folds, dict(zip(ids, fold, strict=True))
     actions = sorted({triple.action for item in recordings for triple in item.whitelist or ()})
     every = ClassMap.build([("none", ()), *((action, (action,)) for action in actions)])
+    return 1, held_out_once(recordings, config, every, report)
+
+
+def held_out_once(
+    recordings: Sequence[Recording], config: Config, classes: ClassMap, report: ReadingReport
+) -> dict[str, int]:
+    """The only fold, 0, of what is held out by id, `TRAINED_ALWAYS` of what is trained on.
+
+    Those that a split file leaves out have none.
+
+    Raises:
+        DataError: see `split_videos`.
+    """
     train, held_out = split_videos(
-        recordings, config.data, config.training.seed, every, report, animals=True
+        recordings, config.data, config.training.seed, classes, report, animals=True
     )
-    return 1, dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)
+    return dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)

@@ -6,11 +6,10 @@ import numpy as np
 
 from jaxbeh.data.recording import Recording
 from jaxbeh.data.report import ReadingReport
-from jaxbeh.data.split import split_videos
 from jaxbeh.data.tracks import ActionVocabulary, all_tracks
 from jaxbeh.errors import RunError
 from jaxbeh.settings.pairs import PoseConfig
-from jaxbeh.training.pairs.dataset import TRAINED_ALWAYS, PairDataset, with_known_keypoints
+from jaxbeh.training.pairs.dataset import PairDataset, held_out_once, with_known_keypoints
 from jaxbeh.vocabulary import ClassMap, SlotTable
 
 _NO_CLASSES = ClassMap(("none",), {})
@@ -43,11 +42,7 @@ def build_pose_dataset(
         raise RunError(
             f"none of the {len(recordings)} videos has a known keypoint; the table says why"
         )
-    train, held_out = split_videos(
-        kept, config.data, config.training.seed, _NO_CLASSES, report, animals=True
-    )
-    drawn = dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)
-    # A split file may leave videos out.
+    drawn = held_out_once(kept, config, _NO_CLASSES, report)
     kept = [item for item in kept if item.video_id in drawn]
     fold = [drawn[item.video_id] for item in kept]
     return PairDataset(
@@ -59,5 +54,4 @@ def build_pose_dataset(
         labs=(),
         slots=slots,
         bits=(),
-        entry_frames=np.zeros((0, 2), np.int64),
     )

@@ -57,7 +57,7 @@ def trained(fold=None, seed=None):
 @pytest.mark.parametrize(("fold", "seed"), [(1, 1), (0, 0), (1, 0)])
 def test_a_member_among_others_is_the_one_trained_alone(fold, seed, long):
     if not long and (fold, seed) != (1, 1):
-        pytest.skip("one member is enough for the short form")
+        pytest.skip("only with --long: each member compiles a program of its own")
     together, alone = trained(), trained(fold, seed)
     row = 2 * seed + fold
     assert (together.order[:, row] == alone.order[:, 0]).all()
