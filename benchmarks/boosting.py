@@ -15,11 +15,13 @@ All of it is numpy of its own, so that a mistake in the package's features canno
 - A frame with two actions counts as the rarer one.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -93,22 +95,35 @@ class Examples:
 
 
 def predict_held_out(
-    dataset: PairDataset, examples: Examples, settings: Boosting, seed: int
-) -> list[list[TrackProbabilities]]:
-    """Train on all folds but one, and predict that one's tracks, for each fold."""
-    folds: list[list[TrackProbabilities]] = []
-    for fold in range(dataset.folds):
-        predicted: list[TrackProbabilities] = []
-        for alone in (True, False):
-            of_kind = [(track.target == "self") == alone for track in dataset.tracks]
-            held_out = dataset.track_fold == fold
-            known = np.flatnonzero(of_kind & ~held_out)
-            unseen = np.flatnonzero(of_kind & held_out)
-            if len(known) and len(unseen):
-                model = _fit(dataset, examples, settings, known, seed)
-                predicted += [_predict(dataset, examples, model, int(index)) for index in unseen]
-        folds.append(predicted)
-    return folds
+    dataset: PairDataset, settings: Boosting, seeds: int
+) -> list[list[list[TrackProbabilities]]]:
+    """Train on all folds but one, and predict that one's tracks: of each seed, for each fold.
+
+    As many processes work on it as there are pairs of cores.
+    """
+    examples = Examples.build(dataset)
+    pairs = max(1, (os.cpu_count() or 1) // 2)
+    found = Parallel(n_jobs=min(pairs, seeds * dataset.folds))(
+        delayed(_predict_fold)(dataset, examples, settings, seed, fold)
+        for seed in range(seeds)
+        for fold in range(dataset.folds)
+    )
+    return [found[seed * dataset.folds :][: dataset.folds] for seed in range(seeds)]
+
+
+def _predict_fold(
+    dataset: PairDataset, examples: Examples, settings: Boosting, seed: int, fold: int
+) -> list[TrackProbabilities]:
+    predicted: list[TrackProbabilities] = []
+    for alone in (True, False):
+        of_kind = [(track.target == "self") == alone for track in dataset.tracks]
+        held_out = dataset.track_fold == fold
+        known = np.flatnonzero(of_kind & ~held_out)
+        unseen = np.flatnonzero(of_kind & held_out)
+        if len(known) and len(unseen):
+            model = _fit(dataset, examples, settings, known, seed)
+            predicted += [_predict(dataset, examples, model, int(index)) for index in unseen]
+    return predicted
 
 
 class _Model(NamedTuple):

@@ -108,10 +108,9 @@ def run_v7(
 def run_boosting(
     dataset: PairDataset, settings: boosting.Boosting, seeds: int
 ) -> tuple[list[Outcome], dict[str, float]]:
-    """All seeds, one after another."""
+    """All seeds."""
     began = time.perf_counter()
-    examples = boosting.Examples.build(dataset)
-    said = [boosting.predict_held_out(dataset, examples, settings, seed) for seed in range(seeds)]
+    said = boosting.predict_held_out(dataset, settings, seeds)
     said_at = time.perf_counter()
     outcomes = [decoded(folds) for folds in said]
     return outcomes, _seconds(began, said_at)

@@ -48,10 +48,9 @@ def test_it_learns_what_can_be_told_apart(hold_out):
     config = load_config("v7", ["members.folds=2", f"members.hold_out={hold_out}"])
     videos = [visits(number, "ab"[number % 2]) for number in range(4)]
     dataset = build_pair_dataset(videos, config, ReadingReport())
-    examples = boosting.Examples.build(dataset)
     settings = boosting.Boosting(most_frames=600, trees=10, bins=8)
     with threadpool_limits(1):  # threads that wait for each other on busy cores take most time
-        folds = boosting.predict_held_out(dataset, examples, settings, seed=0)
+        (folds,) = boosting.predict_held_out(dataset, settings, seeds=1)
     assert [len(fold) for fold in folds] == [4, 4]
     outcome = decoded(folds)
     judge = Judge(dataset, CLASSES)
