@@ -30,7 +30,7 @@ from jaxbeh.training.checkpoints import fill
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.pairs.loss import probabilities
-from jaxbeh.training.pairs.members import Members, labs_learnt
+from jaxbeh.training.pairs.members import Members, each_member, labs_learnt
 from jaxbeh.training.pairs.programs import init_members
 from jaxbeh.training.pairs.recipe import (
     PairRecipe,
@@ -207,13 +207,13 @@ def add_pair_probabilities(
     """
     frames = unchanged_frames(recipe, store, windows)
 
-    def of_member(one: Any, own: Array, seen: PairFrames) -> Array:
+    def of_member(seen: PairFrames, one: Any, own: Array) -> Array:
         logits = predict_logits(recipe, one, with_labs_learnt(seen, own))
         return probabilities(recipe.loss, logits, frames.known)
 
     views = [frames, in_a_mirror(recipe, frames)] if mirror else [frames]
     found = jnp.mean(
-        jnp.stack([jax.vmap(of_member, (0, 0, None))(variables, learnt, seen) for seen in views]),
+        jnp.stack([each_member(partial(of_member, seen), variables, learnt) for seen in views]),
         axis=(0, 1),
     )
     index = at[jnp.maximum(windows, 0)][:, None] + jnp.arange(recipe.length, dtype=jnp.int32)

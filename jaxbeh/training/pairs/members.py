@@ -1,15 +1,18 @@
 """The networks that a run trains together, one a fold and seed, and the windows of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from numpy.typing import NDArray
 
 from jaxbeh.training.plan import EpochPlan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,35 @@ class Members:
         of_stream = jax.random.fold_in(root, stream)
         name = jnp.asarray(self.seed * 4096 + self.fold)
         return jax.vmap(lambda one: jax.random.fold_in(of_stream, one))(name)
+
+
+def each_member(function: Callable[..., T], *stacked: Any) -> T:
+    """What a function makes of each member.
+
+    An accelerator needs all members at once to be busy. A CPU is busy with one: there they take
+    turns, and the activations of one are in memory at a time.
+
+    Args:
+        function: of one member's own part of `stacked`.
+        stacked: pytrees whose leaves have members along their first axis, m.
+
+    Returns:
+        What the function returns, stacked likewise; the same in turns as together, to rounding.
+    """
+    form = in_turns if jax.default_backend() == "cpu" else together
+    return form(function, *stacked)
+
+
+def in_turns(function: Callable[..., T], *stacked: Any) -> T:
+    """See `each_member`: one after another."""
+    made: T = lax.map(lambda own: function(*own), stacked)
+    return made
+
+
+def together(function: Callable[..., T], *stacked: Any) -> T:
+    """See `each_member`: all at once."""
+    made: T = jax.vmap(function)(*stacked)
+    return made
 
 
 def labs_learnt(members: Members, lab_fold: Sequence[int]) -> NDArray[np.bool_]:

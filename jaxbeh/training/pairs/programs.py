@@ -20,7 +20,7 @@ from jaxbeh.models.inputs import PairInputs
 from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.pairs.loss import probabilities
-from jaxbeh.training.pairs.members import Members, member_order
+from jaxbeh.training.pairs.members import Members, each_member, member_order
 from jaxbeh.training.pairs.recipe import (
     PairRecipe,
     TrackRecipe,
@@ -171,7 +171,7 @@ def train_members(
         keys = jax.vmap(lambda stream: jax.random.fold_in(stream, state.step))(streams)
         one = partial(update, recipe, optimiser, data.store, normaliser, rate_scale, state.step)
         variables = (state.params, state.batch_stats, state.opt_state, state.average)
-        variables, loss, weight, finite = jax.vmap(one)(variables, windows, keys, data.weights)
+        variables, loss, weight, finite = each_member(one, variables, windows, keys, data.weights)
         params, batch_stats, opt_state, average = variables
         finite = jnp.all(finite)
         skipped = sums.skipped
@@ -279,8 +279,8 @@ def judge(
     def body(sums: Judged, windows: Array) -> tuple[Judged, None]:
         windows = lax.with_sharding_constraint(windows, shared)
         variables = {"params": state.average, "batch_stats": state.batch_stats}
-        loss, weight, found, place = jax.vmap(of_member)(
-            variables, data.learnt, data.weights, windows
+        loss, weight, found, place = each_member(
+            of_member, variables, data.learnt, data.weights, windows
         )
         at = (jnp.broadcast_to(seed, place.shape), place)
         return Judged(

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbeh.training.pairs.members import Members, labs_learnt, member_order, plan_members
+from jaxbeh.training.pairs.members import (
+    Members,
+    each_member,
+    in_turns,
+    labs_learnt,
+    member_order,
+    plan_members,
+    together,
+)
 
 
 def test_one_member_a_fold_and_seed():
@@ -27,6 +35,22 @@ def test_a_members_key_does_not_depend_on_the_others():
     alone = Members(fold=np.array([1], np.int32), seed=np.array([1], np.int32))
     assert (jax.random.key_data(alone.keys(root, 1))[0] == of_all[4]).all()
     assert len({tuple(key) for key in np.asarray(of_all).tolist()}) == 6
+
+
+@pytest.mark.parametrize(("backend", "form"), [("cpu", in_turns), ("gpu", together)])
+def test_members_take_turns_on_a_cpu_alone(backend, form, monkeypatch):
+    stacked = {"a": jnp.arange(6.0).reshape(3, 2)}, jnp.arange(3.0)
+
+    def scaled(own, scale):
+        return own["a"] * scale, {"total": jnp.sum(own["a"])}
+
+    rows, found = each_member(scaled, *stacked)
+    assert rows.tolist() == [[0, 0], [2, 3], [8, 10]]
+    assert found["total"].tolist() == [1, 5, 9]
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    made = jax.make_jaxpr(lambda *given: each_member(scaled, *given))(*stacked)
+    assert str(made) == str(jax.make_jaxpr(lambda *given: form(scaled, *given))(*stacked))
+    assert ("scan" in str(made)) == (backend == "cpu")
 
 
 @pytest.mark.parametrize(("windows", "batch"), [(10, 4), (3, 8), (7, 7), (100, 9)])

@@ -12,8 +12,9 @@ from tiny_pairs import host, tiny_config, tiny_dataset
 
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.pairs import assemble as building
+from jaxbeh.training.pairs import programs as module
 from jaxbeh.training.pairs.loss import entry_weights
-from jaxbeh.training.pairs.members import Members
+from jaxbeh.training.pairs.members import Members, together
 from jaxbeh.training.pairs.programs import NOT_JUDGED, Judged, judged_windows
 from jaxbeh.training.state import TrainState
 
@@ -76,6 +77,38 @@ def test_a_member_among_others_is_the_one_trained_alone(fold, seed, long):
     own = alone.judged.decisions[-1] != NOT_JUDGED
     same = together.judged.decisions[seed][own] == alone.judged.decisions[-1][own]
     assert own.any()
+    assert same.mean() > 0.99  # where two are equally likely, rounding may decide
+
+
+def test_on_a_cpu_there_are_the_activations_of_one_member_at_a_time():
+    def taken(seeds):
+        """Bytes of a step beside the frames, and of the state that is kept between steps."""
+        config = tiny_config("network.width=16", "training.batch_size=64")
+        made = building.assemble(config, DATASET, members=Members.all(2, seeds))
+        state = jax.eval_shape(made.programs.init, made.root)
+        kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+        return np.array([made.budget.step, kept])
+
+    two, six = taken(seeds=1), taken(seeds=3)
+    step, kept = six - two
+    # Four members more add their states, before the step and behind it; together, each would add
+    # its activations, too, which are many times as much.
+    assert two[0] > 10 * two[1]
+    assert step < 3 * kept
+
+
+def test_members_in_turns_become_what_they_become_together(monkeypatch):
+    monkeypatch.setattr(module, "each_member", together)
+    at_once, one_by_one = trained.__wrapped__(), trained()
+    assert (at_once.order == one_by_one.order).all()
+    leaves = map(jax.tree.leaves, (at_once.gradients, one_by_one.gradients))
+    for one, other in zip(*leaves, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * np.abs(one).max())
+    leaves = map(jax.tree.leaves, (at_once.state.average, one_by_one.state.average))
+    for one, other in zip(*leaves, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=5e-5)
+    np.testing.assert_allclose(at_once.judged.loss, one_by_one.judged.loss, rtol=1e-5)
+    same = at_once.judged.decisions == one_by_one.judged.decisions
     assert same.mean() > 0.99  # where two are equally likely, rounding may decide
 
 
