@@ -17,7 +17,7 @@ def fold_of_video(
 
     Videos of equal `content_hash`, or that share an animal of one lab, form a group, which no fold
     divides. Groups are drawn in random order, the largest first; each goes to the fold that has the
-    fewest frames of its lab so far, then the fewest frames in all. Where the animals' identities
+    fewest frames of its labs so far, then the fewest frames in all. Where the animals' identities
     would make one group of a lab's several trackings, they are taken to mean nothing.
 
     Args:
@@ -44,15 +44,16 @@ def fold_of_video(
     in_all = [0] * folds
     empty = set(range(folds))
     for left, group in zip(range(len(shuffled), 0, -1), shuffled, strict=True):
-        lab, frames = recordings[group[0]].lab_id, _frames(recordings, group)
+        labs = {recordings[index].lab_id for index in group}
         # No fold stays empty: once as few groups are left as folds without any, they go there.
         open_to = sorted(empty) if left <= len(empty) else range(folds)
-        fold = min(open_to, key=lambda item: (of_lab[lab][item], in_all[item]))
+        fold = min(open_to, key=lambda item: (sum(of_lab[lab][item] for lab in labs), in_all[item]))
         empty.discard(fold)
-        of_lab[lab][fold] += frames
-        in_all[fold] += frames
         for index in group:
             found[index] = fold
+            frames = recordings[index].tracking.frames
+            of_lab[recordings[index].lab_id][fold] += frames
+            in_all[fold] += frames
     return found
 
 

@@ -52,6 +52,12 @@ def test_labs_are_spread_over_the_folds():
         assert np.bincount(folds, minlength=3).tolist() == [each] * 3
 
 
+def test_a_tracking_that_two_labs_annotated_counts_for_both():
+    made = videos("cabb", contents=[0, 1, 1, 2], frames=[40, 8, 8, 8])
+    c, a, b, other_b = fold_of_video(made, 2, 0, ReadingReport())
+    assert a == b != other_b == c
+
+
 @settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), min_size=4, max_size=12),
