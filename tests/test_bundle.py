@@ -125,9 +125,11 @@ def cells() -> list[str]:
     return ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-def play(fresh: Path, folder: Path, competition: Path, bundle: Path):
+def play(fresh: Path, folder: Path, competition: Path, bundle: Path, tta: bool = False):
     """The notebook's cells in order as one program, where no packages come from elsewhere."""
     program = "\n\n".join(cells())
+    assert program.count("TTA = False") == 1
+    program = program.replace("TTA = False", f"TTA = {tta}")
     (folder / "work").mkdir()
     for there, here in (
         ("/kaggle/input/MABe-mouse-behavior-detection", competition),
@@ -169,6 +171,14 @@ def test_the_notebook_predicts_without_a_network(fresh, tmp_path, competition, b
     assert len(submission)
     assert set(submission["video_id"]) <= set(tested["video_id"])
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["submission.csv"]
+
+
+def test_the_notebook_asks_for_other_views(fresh, tmp_path, competition, bundle, long):
+    if not long:
+        pytest.skip("only with --long: it installs once more")
+    done = play(fresh, tmp_path, competition, bundle, tta=True)
+    assert done.returncode == 1
+    assert "--tta are for recipe v7" in done.stdout  # this one is of v6
 
 
 @pytest.fixture
