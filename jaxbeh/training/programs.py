@@ -1,8 +1,7 @@
 """The compiled programs: some steps of an epoch, validation, the normaliser's statistics."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -99,45 +98,32 @@ def build_programs(
     )
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Shapes and placements of what each of a run's programs is called with; see `Programs`."""
-
-    init: tuple[Any, ...]
-    shuffle: tuple[Any, ...]
-    train: tuple[Any, ...]
-    validate: tuple[Any, ...]
-
-
-def compile_ahead(programs: Programs, arguments: Arguments, frames: int) -> tuple[Programs, int]:
-    """Compile all programs, at the same time, before there is anything on the devices.
+def compile_ahead(
+    programs: Programs, arguments: Sequence[Any], frames: int
+) -> tuple[Programs, int]:
+    """Compile the training program before there is anything on the devices.
 
     Args:
         programs: as built.
-        arguments: what they will be called with.
-        frames: bytes of a device that the store among those of `train` takes.
+        arguments: shapes and placements of what `train` will be called with.
+        frames: bytes of a device that the store among them takes.
 
     Returns:
-        The compiled programs, and the bytes of a device that a call of `train` takes beside the
+        The programs with the compiled one, and the bytes of a device that a call takes beside the
         frames, by XLA's count; 0 where a backend does not say.
     """
-    with ThreadPoolExecutor() as pool:
-        # Traced one after another, by this thread; the longest to compile begins.
-        compiling = {
-            name: pool.submit(getattr(programs, name).lower(*getattr(arguments, name)).compile)
-            for name in ("train", "validate", "init", "shuffle")
-        }
-    compiled: dict[str, Any] = {name: future.result() for name, future in compiling.items()}
-    found = compiled["train"].memory_analysis()
+    jitted: Any = programs.train
+    compiled = jitted.lower(*arguments).compile()
+    found = compiled.memory_analysis()
     if found is None:
-        return Programs(**compiled), 0
+        return replace(programs, train=compiled), 0
     taken = (
         found.argument_size_in_bytes
         + found.output_size_in_bytes
         + found.temp_size_in_bytes
         - found.alias_size_in_bytes
     )
-    return Programs(**compiled), max(0, taken - frames)
+    return replace(programs, train=compiled), max(0, taken - frames)
 
 
 def init_state(recipe: Recipe, optimiser: optax.GradientTransformation, root: Array) -> TrainState:
