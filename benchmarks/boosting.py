@@ -15,13 +15,12 @@ All of it is numpy of its own, so that a mistake in the package's features canno
 - A frame with two actions counts as the rarer one.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -102,7 +101,7 @@ def predict_held_out(
     As many processes work on it as there are pairs of cores.
     """
     examples = Examples.build(dataset)
-    pairs = max(1, (os.cpu_count() or 1) // 2)
+    pairs = max(1, cpu_count() // 2)
     found = Parallel(n_jobs=min(pairs, seeds * dataset.folds))(
         delayed(_predict_fold)(dataset, examples, settings, seed, fold)
         for seed in range(seeds)

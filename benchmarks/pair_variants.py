@@ -76,8 +76,7 @@ def milliseconds_a_step(run: Run, seconds: float) -> float:
         state, sums = programs.train(state, sums, store, order, None, run.root, rate)
         jax.block_until_ready(sums)
         times.append(time.perf_counter() - began)
-    # The first call may have to compile for arrays that lie otherwise.
-    return 1e3 * statistics.median(times[1:]) / run.plan.steps_per_call
+    return 1e3 * statistics.median(times[1:])  # the first call warms up / run.plan.steps_per_call
 
 
 def measure(

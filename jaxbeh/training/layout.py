@@ -217,10 +217,13 @@ def require_room(devices: Devices, budget: Budget, networks: int = 1) -> None:
 
 def remedies(networks: int = 1) -> str:
     """What helps where memory is short."""
+    cpu = jax.default_backend() == "cpu"
     words = "Choose a smaller training.batch_size, train on fewer videos or on more devices"
     if networks > 1:
-        words = f"Give fewer --folds or --seeds, of which {networks} networks are. {words}"
-    if jax.default_backend() == "cpu":
+        fewer = f"Give fewer --folds or --seeds, of which {networks} networks are"
+        # On a CPU networks take turns, and one more adds little.
+        words = f"{words}. {fewer}" if cpu else f"{fewer}. {words}"
+    if cpu:
         return f"{words}, or close other programs"
     return (
         f"{words}, or let JAX take more of the memory than three quarters: "

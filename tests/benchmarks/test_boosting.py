@@ -61,6 +61,22 @@ def test_it_learns_what_can_be_told_apart(hold_out):
     assert judge.probabilities(outcome)["mean_average_precision"] > 0.95
 
 
+def test_several_processes_say_what_one_says(long, monkeypatch):
+    if not long:
+        pytest.skip("only with --long: two processes import everything")
+    config = load_config("v7", ["members.folds=2"])
+    videos = [visits(number, "ab"[number % 2]) for number in range(4)]
+    dataset = build_pair_dataset(videos, config, ReadingReport())
+    said = []
+    for cores in (1, 4):
+        monkeypatch.setattr(boosting, "cpu_count", lambda cores=cores: cores)
+        found = boosting.predict_held_out(dataset, boosting.Boosting(600, 4, 8), seeds=2)
+        said.append([track.values for seed in found for fold in seed for track in fold])
+    assert len(said[0]) == 16
+    for one, other in zip(*said, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_features_do_not_change_when_the_arena_is_moved_and_turned():
     keypoints = {name: slot for slot, name in enumerate(SEVEN)}
     draw = np.random.default_rng(1)

@@ -22,6 +22,7 @@ from jaxbeh.training.dataset import build_dataset, labelled_store
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.frames import Resident, Rotating
 from jaxbeh.training.hosts import Hosts
+from jaxbeh.training.layout import remedies
 from jaxbeh.training.run_folder import RunFolder
 
 PLAIN = ("model={name: mlp, hidden: [8]}", "training.batch_size=4")
@@ -283,3 +284,11 @@ def test_resident_frames_stay_the_same_arrays():
     first = made.frames.to_train(0)
     assert made.frames.to_train(7) is first
     assert list(made.frames.to_judge()) == [made.frames.validation]
+
+
+def test_fewer_networks_come_first_where_they_train_at_once(monkeypatch):
+    for backend, first in (("cpu", "Choose a smaller training.batch_size"), ("gpu", "Give fewer")):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        assert remedies(18).startswith(first)
+        assert "of which 18 networks are" in remedies(18)
+        assert "networks" not in remedies()
