@@ -76,7 +76,8 @@ def milliseconds_a_step(run: Run, seconds: float) -> float:
         state, sums = programs.train(state, sums, store, order, None, run.root, rate)
         jax.block_until_ready(sums)
         times.append(time.perf_counter() - began)
-    return 1e3 * statistics.median(times[1:])  # the first call warms up / run.plan.steps_per_call
+    called = statistics.median(times[1:])  # the first call warms up
+    return 1e3 * called / run.plan.steps_per_call
 
 
 def measure(

@@ -1,7 +1,10 @@
 """The commands that compare systems and variants, on four short videos with small networks."""
 
+import itertools
 import json
+from types import SimpleNamespace
 
+import pair_variants
 import pytest
 
 from jaxbeh.data.synthetic import DEFAULT_LABS, Plan, synthesize
@@ -79,3 +82,16 @@ def test_a_variant_of_other_folds_is_refused(python, data):
     done = python("benchmarks/pair_variants.py", *words, "--folds", 2, "--tta", timeout=100)
     assert done.returncode == 2
     assert "more: a variant cannot change data or members" in done.stderr
+
+
+def test_the_time_of_a_step_is_that_of_a_call_shared_out(monkeypatch):
+    run = SimpleNamespace(
+        programs=SimpleNamespace(init=lambda _: 0, train=lambda state, sums, *_: (state, sums)),
+        devices=SimpleNamespace(put=lambda tree: tree),
+        batches=SimpleNamespace(at=lambda _: (None, None)),
+        plan=SimpleNamespace(steps_per_call=4),
+        root=None,
+    )
+    clock = map(float, itertools.count())  # a call is between two looks at it
+    monkeypatch.setattr(pair_variants.time, "perf_counter", lambda: next(clock))
+    assert pair_variants.milliseconds_a_step(run, seconds=2.0) == 250.0
