@@ -38,7 +38,7 @@ def fold_of_video(
         )
     draw = np.random.default_rng(seed)
     shuffled = [groups[index] for index in draw.permutation(len(groups))]
-    shuffled.sort(key=lambda group: -_frames(recordings, group))
+    shuffled.sort(key=lambda group: -sum(recordings[index].tracking.frames for index in group))
     found = [0] * len(recordings)
     of_lab: dict[str, list[int]] = defaultdict(lambda: [0] * folds)
     in_all = [0] * folds
@@ -140,7 +140,3 @@ def _joined(order: Sequence[int], keys: Mapping[int, Sequence[object]]) -> list[
     for index in order:
         groups[root(index)].append(index)
     return list(groups.values())
-
-
-def _frames(recordings: Sequence[Recording], group: Sequence[int]) -> int:
-    return sum(recordings[index].tracking.frames for index in group)
