@@ -8,7 +8,7 @@ where the encoder lets it not.
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import DTypeLike
 
 from jaxbeh.models.inputs import Inputs, PairInputs
@@ -39,7 +39,10 @@ class PairBody(nn.Module, kw_only=True):
     def described(self, inputs: PairInputs, train: bool) -> Array:
         """`[b, t, width]`, within a compact call; padded frames mean nothing."""
         batch, time = inputs.mask.shape
-        both = self.widened("stem", inputs.own, self.stem).reshape(batch, time, -1)
+        # Without the barrier the compiler works the features out twice in one kernel, as they stand
+        # and transposed for the stem's gradient: slower to compile and to run on a GPU.
+        own = lax.optimization_barrier(inputs.own.astype(self.dtype))
+        both = self.widened("stem", own, self.stem).reshape(batch, time, -1)
         lab = nn.Embed(self.labs + 1, self.lab_embedding, name="lab")(inputs.lab)
         lab = jnp.broadcast_to(lab[:, None].astype(self.dtype), (batch, time, self.lab_embedding))
         met = jnp.concatenate([both, inputs.relation.astype(self.dtype), lab], axis=-1)
