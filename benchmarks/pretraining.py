@@ -4,7 +4,7 @@ r"""What does pre-training on tracks bring v7? A curve over 1 %, 10 % and 100 % 
     python benchmarks/pretraining.py --videos 60 --folds 5 --seeds 3 --epochs 12 \
         --pretraining-epochs 12 --updates 500 --shares 0.01 0.1 1
 
-docs/v7.md has a trial for a CPU, and what it showed.
+docs/v7.md has what it showed, and a trial for a CPU.
 
 For each fold of the videos (v7's folds, `data/folds.py`) v7-poses is trained once, on the whole
 tracks of all videos of the other folds, without their labels; with `--data` those of videos that
