@@ -204,7 +204,6 @@ def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
         np.pad(table, ((0, plan.windows - len(table)), (0, 0)), constant_values=-1)
         for table in tables
     ]
-    jit = partial(jax.jit, out_shardings=devices.everywhere)
     fixed = (assembled.recipe, plan, devices)
 
     def over_all_frames(program: Callable[..., T], *more: Any) -> Iterator[T]:
@@ -213,9 +212,9 @@ def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:
 
     fitted = None
     if features.projected:
-        pairs = over_all_frames(jit(partial(coordinate_comoments, *fixed)))
+        pairs = over_all_frames(devices.jit(partial(coordinate_comoments, *fixed)))
         fitted = projection.fit(pairs, features.components)
-    program = jit(partial(feature_moments, *fixed))
+    program = devices.jit(partial(feature_moments, *fixed))
     return statistics.fit(over_all_frames(program, devices.put(fitted)), fitted)
 
 

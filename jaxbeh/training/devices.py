@@ -5,7 +5,7 @@ BatchNorm's statistics are those of the whole batch, on one device to rounding.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +20,9 @@ from jaxbeh.training.hosts import Hosts
 from jaxbeh.training.plan import EpochPlan
 
 T = TypeVar("T")
+
+_ON_A_GPU = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
+"""Kernels of a recorded graph wait only for those whose results they use."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,21 @@ class Devices:
     def by_window(self) -> NamedSharding:
         """The placement of what is shared out along its first axis."""
         return NamedSharding(self.mesh, PartitionSpec(WINDOWS))
+
+    def jit(self, function: Callable[..., Any], **options: Any) -> Any:
+        """`jax.jit` of a program for the global batch; what it returns is on every device.
+
+        Args:
+            function: the program.
+            options: more of `jax.jit`'s.
+        """
+        platform = self.mesh.devices.flat[0].platform
+        return jax.jit(
+            function,
+            out_shardings=self.everywhere,
+            compiler_options=_ON_A_GPU if platform == "gpu" else None,
+            **options,
+        )
 
     def put(self, tree: T) -> T:
         """Copy a pytree, the same in every process, to every device."""

@@ -87,14 +87,13 @@ def build_programs(
         devices: where.
         shards: whether frames come in shards.
     """
-    jit = partial(jax.jit, out_shardings=devices.everywhere)
     return Programs(
-        init=jit(partial(init_state, recipe, optimiser)),
-        shuffle=jit(partial(order_of_shard if shards else order_of_epoch, training)),
-        train=jit(
+        init=devices.jit(partial(init_state, recipe, optimiser)),
+        shuffle=devices.jit(partial(order_of_shard if shards else order_of_epoch, training)),
+        train=devices.jit(
             partial(train_steps, recipe, optimiser, training, devices), donate_argnums=(0, 1)
         ),
-        validate=jit(partial(validate, recipe, validation, devices)),
+        validate=devices.jit(partial(validate, recipe, validation, devices)),
     )
 
 

@@ -1,5 +1,6 @@
 """The kernels run by Pallas' interpreter, against the linen scan."""
 
+import dataclasses
 import functools
 
 import jax
@@ -58,9 +59,22 @@ def distance(found, wanted):
     return np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
 
 
-@pytest.mark.parametrize("rows", [64, 50])
+@pytest.fixture(params=["a kernel for each step", "one for all steps"])
+def _way(request, monkeypatch):
+    """Programs are interpreted one after another: where they would wait, each has all units."""
+    if request.param == "one for all steps":
+        whole = {
+            run: dataclasses.replace(shape, tile=dataclasses.replace(shape.tile, units=HIDDEN))
+            for run, shape in fused_recurrence._AT_ONCE.items()
+        }
+        monkeypatch.setattr(fused_recurrence, "_AT_ONCE", whole)
+        monkeypatch.setattr(fused_recurrence, "_programs_at_a_time", lambda _: 2)
+
+
+@pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("rows", [64, 130])
 def test_outputs_and_gradients_are_the_scans(rows):
-    """Of 50 rows too, which no tile divides; windows end at different steps."""
+    """Of rows too that no tile divides or one call takes; windows end at different steps."""
     lengths = np.random.default_rng(1).integers(1, STEPS + 1, rows)
     lengths[: rows // 2] = STEPS
     drawn = layer(lengths)

@@ -95,13 +95,12 @@ def build_track_programs(
         devices: where.
         validate: what an epoch is judged by, a pure function.
     """
-    jit = partial(jax.jit, out_shardings=devices.everywhere)
     train = partial(train_members, recipe, optimiser, plan, members, devices)
     return Programs(
-        init=jit(partial(init_members, recipe, optimiser, members)),
-        shuffle=jit(partial(order_of_epoch, plan, members)),
-        train=jit(train, donate_argnums=(0, 1)),
-        validate=jit(validate),
+        init=devices.jit(partial(init_members, recipe, optimiser, members)),
+        shuffle=devices.jit(partial(order_of_epoch, plan, members)),
+        train=devices.jit(train, donate_argnums=(0, 1)),
+        validate=devices.jit(validate),
     )
 
 

@@ -44,7 +44,7 @@ def first_snapshot(assembled: Assembled) -> Snapshot:
     trained = np.flatnonzero(fetch(assembled.data.trained)[0]).astype(np.int32)
     order = np.pad(trained, (0, -len(trained) % rows), constant_values=-1).reshape(-1, rows)
     measure = partial(measured_moments, recipe, devices)
-    program = jax.jit(measure, out_shardings=devices.everywhere)
+    program = devices.jit(measure)
     found = fetch(program(assembled.data.store, devices.put(order)))
     batches = (jax.tree.map(itemgetter(step), found) for step in range(len(order)))
     return snapshot_of(assembled, normaliser.fit(batches))
