@@ -28,11 +28,11 @@ FEWEST_UNITS = 64
 _MOST_UNITS = 256
 """Of layers whose steps run in one kernel: a program's weights must fit its shared memory."""
 
-_BY_STEP = {
+BY_STEP = {
     FORWARD: Shape(Tile(rows=64, units=32, together=16), chunk=128, warps=8, stages=2),
     BACKWARD: Shape(Tile(rows=64, units=32, together=16), chunk=128, warps=8, stages=4),
 }
-_AT_ONCE = {
+AT_ONCE = {
     FORWARD: Shape(Tile(rows=64, units=32, together=16), chunk=256, warps=8, stages=1),
     BACKWARD: Shape(Tile(rows=64, units=32, together=32), chunk=256, warps=4, stages=2),
 }
@@ -104,12 +104,12 @@ def _on_each_device(
 ) -> tuple[Array, ...]:
     """Let each device run the kernels on its own rows; the compiler cannot cut them itself."""
     hidden = given[-1].shape[1] // run.depth
-    programs = _programs_at_a_time(interpret)
+    programs = programs_at_a_time(interpret)
     function: Callable[..., tuple[Array, ...]]
-    if hidden <= _MOST_UNITS and 2 * hidden // _AT_ONCE[run].tile.units <= programs:
-        function = partial(all_at_once, run, _AT_ONCE[run], programs, interpret)
+    if hidden <= _MOST_UNITS and 2 * hidden // AT_ONCE[run].tile.units <= programs:
+        function = partial(all_at_once, run, AT_ONCE[run], programs, interpret)
     else:
-        function = partial(step_by_step, run, _BY_STEP[run], interpret)
+        function = partial(step_by_step, run, BY_STEP[run], interpret)
     if mesh is None or given[0].shape[1] % mesh.size:  # such as the one row of an init
         return function(*given)
     by_row, whole = PartitionSpec(None, mesh.axis_names[0]), PartitionSpec()
@@ -119,7 +119,7 @@ def _on_each_device(
     return made
 
 
-def _programs_at_a_time(interpret: bool) -> int:
+def programs_at_a_time(interpret: bool) -> int:
     """How many programs with much shared memory each device surely holds at a time; 0: not known.
 
     All devices of a run are alike. Where CUDA's multi-process service gives a process a share of a

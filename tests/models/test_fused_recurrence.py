@@ -65,10 +65,10 @@ def _way(request, monkeypatch):
     if request.param == "one for all steps":
         whole = {
             run: dataclasses.replace(shape, tile=dataclasses.replace(shape.tile, units=HIDDEN))
-            for run, shape in fused_recurrence._AT_ONCE.items()
+            for run, shape in fused_recurrence.AT_ONCE.items()
         }
-        monkeypatch.setattr(fused_recurrence, "_AT_ONCE", whole)
-        monkeypatch.setattr(fused_recurrence, "_programs_at_a_time", lambda _: 2)
+        monkeypatch.setattr(fused_recurrence, "AT_ONCE", whole)
+        monkeypatch.setattr(fused_recurrence, "programs_at_a_time", lambda _: 2)
 
 
 @pytest.mark.usefixtures("_way")
