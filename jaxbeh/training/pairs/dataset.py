@@ -106,7 +106,7 @@ def build_pair_dataset(
         report: told of videos that teach nothing and of keypoints without a slot.
 
     Raises:
-        RunError: no video teaches anything.
+        RunError: no video teaches anything, or none of one side of a split file.
         DataError: the folds cannot be made, or one leaves no event to tune thresholds on.
         SettingsError: more unknown keypoints than slots.
     """
@@ -119,7 +119,7 @@ def build_pair_dataset(
         raise RunError(
             f"none of the {len(recordings)} labelled videos teaches anything; the table says why"
         )
-    folds, drawn = _folds(kept, config, report)
+    folds, drawn = _folds(recordings, kept, config, report)
     kept = [item for item in kept if item.video_id in drawn]
     fold = [drawn[item.video_id] for item in kept]
     _refuse_untunable(kept, folds, fold)
@@ -203,12 +203,15 @@ def _shows_something(recording: Recording) -> bool:
 
 
 def _folds(
-    recordings: Sequence[Recording], config: PairConfig, report: ReadingReport
+    recordings: Sequence[Recording],
+    kept: Sequence[Recording],
+    config: PairConfig,
+    report: ReadingReport,
 ) -> tuple[int, dict[str, int]]:
-    """K, and the fold of each video by its id; those that a split file leaves out have none."""
-    members, ids = config.members, [item.video_id for item in recordings]
+    """K, and the fold of each kept video by its id; one that a split file leaves out has none."""
+    members, ids = config.members, [item.video_id for item in kept]
     if members.hold_out == "labs":
-        fold = lab_folds(recordings)
+        fold = lab_folds(kept)
         return max(fold) + 1, dict(zip(ids, fold, strict=True))
     if members.folds > 1:
         if config.data.split_file is not None:
@@ -216,24 +219,41 @@ def _folds(
                 f"data.split_file: {config.data.split_file} says one split, and members.folds "
                 f"{members.folds}; give --folds 1 to use the file, or null to draw folds"
             )
-        fold = fold_of_video(recordings, members.folds, config.training.seed, report)
+        fold = fold_of_video(kept, members.folds, config.training.seed, report)
         return members.folds, dict(zip(ids, fold, strict=True))
-    actions = sorted({triple.action for item in recordings for triple in item.whitelist or ()})
+    actions = sorted({triple.action for item in kept for triple in item.whitelist or ()})
     every = ClassMap.build([("none", ()), *((action, (action,)) for action in actions)])
-    return 1, held_out_once(recordings, config, every, report)
+    return 1, held_out_once(recordings, kept, config, every, report)
 
 
 def held_out_once(
-    recordings: Sequence[Recording], config: Config, classes: ClassMap, report: ReadingReport
+    recordings: Sequence[Recording],
+    kept: Sequence[Recording],
+    config: Config,
+    classes: ClassMap,
+    report: ReadingReport,
 ) -> dict[str, int]:
     """The only fold, 0, of what is held out by id, `TRAINED_ALWAYS` of what is trained on.
 
     Those that a split file leaves out have none.
 
+    Args:
+        recordings: videos that a split file may name.
+        kept: those of them that are of use; a draw is made among these.
+        config: split file, fraction and seed.
+        classes: that should be on both sides of a draw.
+        report: see `split_videos`.
+
     Raises:
         DataError: see `split_videos`.
+        RunError: a split file leaves a side without a video that is kept.
     """
-    train, held_out = split_videos(
-        recordings, config.data, config.training.seed, classes, report, animals=True
+    candidates = recordings if config.data.split_file else kept
+    sides = split_videos(
+        candidates, config.data, config.training.seed, classes, report, animals=True
     )
+    ids = {item.video_id for item in kept}
+    train, held_out = ([video for video in side if video in ids] for side in sides)
+    if not train or not held_out:
+        raise RunError("no video is left on one side of the split; the table above says why")
     return dict.fromkeys(train, TRAINED_ALWAYS) | dict.fromkeys(held_out, 0)

@@ -29,7 +29,7 @@ def build_pose_dataset(
         report: told of keypoints without a slot and of videos left out.
 
     Raises:
-        RunError: no video can be used.
+        RunError: no video can be used, or none of one side of a split file.
         DataError: no split can be made.
         SettingsError: more unknown keypoints than slots.
     """
@@ -42,7 +42,7 @@ def build_pose_dataset(
         raise RunError(
             f"none of the {len(recordings)} videos has a known keypoint; the table says why"
         )
-    drawn = held_out_once(kept, config, _NO_CLASSES, report)
+    drawn = held_out_once(recordings, kept, config, _NO_CLASSES, report)
     kept = [item for item in kept if item.video_id in drawn]
     fold = [drawn[item.video_id] for item in kept]
     return PairDataset(

@@ -61,6 +61,28 @@ def test_one_fold_is_a_split(tmp_path):
         )
 
 
+def test_a_split_file_may_name_videos_that_teach_nothing(tmp_path):
+    file = tmp_path / "split.json"
+    config = with_members(folds=1)
+    data = config.data.model_copy(update={"split_file": str(file)})
+    config = config.model_copy(update={"data": data})
+    lonely = recording(wander(30, mice=1), mice=(1,), video_id="x")
+    file.write_text(json.dumps({"train": ["0", "1", "x"], "validation": ["2"]}))
+    report = ReadingReport()
+    made = build_pair_dataset([*videos(3), lonely], config, report)
+    assert made.split()["train"] == ["0", "1"]
+    assert made.split()["validation"] == ["2"]
+    assert [(item.what, item.videos) for item in report.findings()] == [
+        ("no action was looked for in a tracked mouse", ("x",))
+    ]
+    file.write_text(json.dumps({"train": ["0", "1", "2"], "validation": ["x"]}))
+    with pytest.raises(RunError, match="no video is left on one side of the split"):
+        build_pair_dataset([*videos(3), lonely], config, ReadingReport())
+    file.write_text(json.dumps({"train": ["0", "1"], "validation": ["2", "no such video"]}))
+    with pytest.raises(DataError, match="remove it"):
+        build_pair_dataset(videos(3), config, ReadingReport())
+
+
 def test_a_fold_may_be_a_lab():
     made = build_pair_dataset(videos(labs="cab"), with_members(hold_out="labs"), ReadingReport())
     assert made.folds == 3
