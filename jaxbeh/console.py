@@ -36,6 +36,11 @@ def _show(cell: object) -> str:
     return f"{cell:.3f}" if isinstance(cell, float) else printable(str(cell))
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: `1 video`, `2,000 videos`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def printable(text: str) -> str:
     """A text with numbers in place of letters that would steer a terminal, or that it lacks."""
     if text.isprintable():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jaxbeh.console import out, print_table
+from jaxbeh.console import counted, out, print_table
 
 
 def score(
@@ -34,6 +34,7 @@ def score(
     """
     from jaxbeh.data.csv_table import read_csv_table
     from jaxbeh.errors import DataError
+    from jaxbeh.metrics.bootstrap import Videos, interval, official_score
     from jaxbeh.metrics.mabe import mean_of_means, pooled_scores, unscored_rows, video_counts
 
     truth, rows = read_csv_table(solution), read_csv_table(submission)
@@ -64,12 +65,12 @@ def score(
             f"{unscored.not_whitelisted} of {unscored.rows} rows name an agent, target and action "
             f"that behaviors_labeled of their video does not list; they are ignored."
         )
-    labs = "1 lab" if len(means) == 1 else f"{len(means)} labs"
+    labs = counted(len(means), "lab")
     line = f"F-score (mean over {labs}): {mean_of_means(scores):.6f}"
-    if bootstrap:
-        from jaxbeh.metrics.bootstrap import Videos, interval, official_score
-
-        videos = Videos.of_counts(counts)
+    videos = Videos.of_counts(counts)
+    if bootstrap and len(videos.ids) == len(set(videos.labs)):
+        line += ", no interval: no lab has two videos to draw from"
+    elif bootstrap:
         found = interval(official_score(counts, videos), videos, draws=bootstrap)
         line += (
             f", {found.level:.0%} interval {found.low:.6f} to {found.high:.6f} "

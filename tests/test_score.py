@@ -42,11 +42,22 @@ def test_prints_actions_lab_means_and_the_score(files, capsys):
 
 
 def test_an_interval_beside_the_score(files, capsys):
-    score(*files, bootstrap=50)
+    solution, submission = files
+    more = [*TRUE, ("03", *TRUE[0][1:])]
+    pd.DataFrame(more, columns=[*NAMES, "lab_id", "behaviors_labeled"]).to_csv(
+        solution, index=False
+    )
+    score(solution, submission, bootstrap=50)
     printed = " ".join(capsys.readouterr().out.split())
     assert (
-        "0.750000, 95% interval 0.750000 to 0.750000 (50 draws of 2 videos within labs)" in printed
+        "0.666667, 95% interval 0.500000 to 0.750000 (50 draws of 3 videos within labs)" in printed
     )
+
+
+def test_no_interval_where_no_lab_has_two_videos(files, capsys):
+    score(*files, bootstrap=50)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "0.750000, no interval: no lab has two videos to draw from" in printed
 
 
 def test_says_how_many_rows_count_for_nothing(files, capsys):
