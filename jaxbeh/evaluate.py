@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxbeh.console import out, print_table
+from jaxbeh.console import counted, out, print_table
 
 if TYPE_CHECKING:
     from jaxbeh.data.recording import Recording
@@ -178,7 +178,7 @@ def _predict(evaluator: "Evaluator", test: "Sequence[Recording]", target: Path) 
             "for the challenge, the single most likely bout is written."
         )
     write_submission(submission_table(bouts), target, test)
-    out.print(f"{target}: {len(bouts):,} bouts in {len(test)} test videos")
+    out.print(f"{target}: {counted(len(bouts), 'bout')} in {counted(len(test), 'test video')}")
 
 
 def _print_scores(found: "Scored") -> None:
@@ -186,10 +186,13 @@ def _print_scores(found: "Scored") -> None:
         print_table(*table)
     for note in found.notes:
         out.print(note)
-    out.print(f"Scored: {found.figures['videos']} videos, {found.frames:,} frames.")
-    official = found.official
     out.print(
-        "Challenge F-score of the bouts (another measure than macro-F1): "
+        f"Scored: {counted(found.figures['videos'], 'video')}, {counted(found.frames, 'frame')}."
+    )
+    official = found.official
+    other = " (another measure than macro-F1)" if "macro_f1" in found.figures else ""
+    out.print(
+        f"Challenge F-score of the bouts{other}: "
         + ("none, there is no event to find or no bout" if official is None else f"{official:.4f}")
     )
 

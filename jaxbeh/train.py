@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxbeh.console import out, print_table
+from jaxbeh.console import counted, out, print_table
 
 if TYPE_CHECKING:
     from jaxbeh.settings.run import Config
@@ -361,8 +361,8 @@ def _end(task: "Task", folder: "RunFolder", config: "Config", loop: "LoopState",
     for table in task.finish(folder, out.print):
         print_table(*table)
     out.print(
-        f"{folder.path} {is_}: {int(loop.epoch)} epochs, best validation {config.score_name} "
-        f"{float(loop.best_score):.4f} in epoch {int(loop.best_epoch)}"
+        f"{folder.path} {is_}: {counted(int(loop.epoch), 'epoch')}, best validation "
+        f"{config.score_name} {float(loop.best_score):.4f} in epoch {int(loop.best_epoch)}"
     )
 
 

@@ -99,6 +99,12 @@ class PairEvaluator:
                     "thresholds and actions of all labs pooled",
                     recording.video_id,
                 )
+            elif not self.runs[0].frequencies.of_lab(recording.lab_id):
+                report.add(
+                    f"what was trained on of lab {recording.lab_id} shows no event",
+                    "no bout is predicted",
+                    recording.video_id,
+                )
             kept.append(recording)
         return kept
 

@@ -81,12 +81,18 @@ class PairTask:
         ]
 
     def notes(self) -> Sequence[str]:
-        """Actions that are never shown."""
+        """Actions that are never shown, and labs that show none."""
+        notes = []
         entries = np.flatnonzero(self.dataset.entry_frames[:, 0] == 0)
-        if not len(entries):
-            return []
-        names = sorted({self.dataset.vocabulary.name(int(entry)) for entry in entries})
-        return [f"Actions that were looked for and are never shown: {', '.join(names)}"]
+        if names := sorted({self.dataset.vocabulary.name(int(entry)) for entry in entries}):
+            notes.append(f"Actions that were looked for and are never shown: {', '.join(names)}")
+        shown = ActionFrequencies.build(self.dataset.recordings).labs
+        if labs := [lab for lab, frames in sorted(shown.items()) if not frames]:
+            notes.append(
+                f"Labs without an event that was looked for: {', '.join(labs)}. Where a lab's "
+                f"videos show nothing, no bout is predicted"
+            )
+        return notes
 
     def files(self) -> Mapping[str, str]:
         """Vocabulary, labs and members, and how often each triple was annotated."""
@@ -123,12 +129,12 @@ class PairTask:
             )
 
         plan = made.plan
-        networks = f"{made.members.count} networks ({self.dataset.folds} folds"
         return Job(
             plan=(
-                f"All are {networks} × {self.config.members.seeds} seeds). Epoch: {plan.steps:,} "
-                f"steps of {plan.rows} windows for each. Device: {where(devices, plan.rows)}; all "
-                f"frames take {size(made.budget.frames)}. {made.budget}."
+                f"{_networks(self.dataset.folds, self.config.members.seeds)} Epoch: "
+                f"{plan.steps:,} step{'s' * (plan.steps > 1)} of {plan.rows} windows for each. "
+                f"Device: {where(devices, plan.rows)}; all frames take "
+                f"{size(made.budget.frames)}. {made.budget}."
             ),
             windows=plan.windows,
             shards=(1, 1),
@@ -149,3 +155,12 @@ class PairTask:
         for note in report_notes(report):
             tell(note)
         return report_tables(report)
+
+
+def _networks(folds: int, seeds: int) -> str:
+    if folds * seeds == 1:
+        return "It is one network."
+    return (
+        f"All are {folds * seeds} networks ({folds} fold{'s' * (folds > 1)} × {seeds} "
+        f"seed{'s' * (seeds > 1)})."
+    )

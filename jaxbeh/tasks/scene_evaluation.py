@@ -81,6 +81,12 @@ class SceneEvaluator:
                         "action frequencies of all labs pooled",
                         recording.video_id,
                     )
+                elif not self.frequencies.of_lab(recording.lab_id):
+                    report.add(
+                        f"what was trained on of lab {recording.lab_id} shows no event",
+                        "no bout is predicted",
+                        recording.video_id,
+                    )
         return found
 
     def score(self, recordings: Sequence[Recording]) -> Scored:

@@ -152,6 +152,35 @@ def test_a_video_must_have_a_keypoint_that_each_run_knows(made, labelled):
         assert all(one.count == 1 for one in dropped)
 
 
+@pytest.mark.parametrize("labelled", [False, True])
+def test_a_lab_without_an_event_is_told_of(made, labelled):
+    dataset, folder, run = made
+    video = dataset.recordings[0]
+    one = evaluator(folder, run, [], runs=1)
+    silent = replace(run, frequencies=ActionFrequencies({**run.frequencies.labs, video.lab_id: {}}))
+    for trained, said in ((run, []), (silent, ["no bout is predicted"])):
+        report = ReadingReport()
+        assert replace(one, runs=(trained,)).usable([video], report, labelled) == [video]
+        assert [found.then for found in report.findings()] == said
+    decoding = Decoding.constant(silent.frequencies, 1e-6)
+    quiet = replace(one, runs=(silent,), decoding=decoding)
+    assert not {video.video_id} & set(quiet.bouts(dataset.recordings)[0].table["video_id"])
+    bouts, fallback = quiet.bouts([video])
+    assert len(bouts) == 0
+    assert not fallback
+
+
+def test_a_lab_that_shows_nothing_is_named_before_training():
+    videos = [
+        replace(video, events=recording(wander(5)).events) if video.lab_id == "a" else video
+        for video in tiny_videos(4)
+    ]
+    task = PairTask.prepare(videos, tiny_config(), ReadingReport())
+    assert any(note.startswith("Labs without an event") and " a. " in note for note in task.notes())
+    task = PairTask.prepare(tiny_videos(4), tiny_config(), ReadingReport())
+    assert not task.notes()
+
+
 def test_runs_of_other_actions_are_refused_before_anything_is_predicted(made, tmp_path):
     dataset, folder, run = made
     told = []
