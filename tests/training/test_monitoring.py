@@ -66,6 +66,31 @@ def test_curves_are_a_picture_and_stand_a_class_without_frames(tmp_path):
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.parametrize(("epochs", "classes"), [(1, 4), (1, 37), (3, 37)])
+def test_an_epoch_is_a_point_and_many_names_stand_beside_the_curves(epochs, classes):
+    lines = [
+        {
+            "epoch": epoch,
+            "train_loss": 1.0,
+            "val_loss": 2.0,
+            "val_macro_f1": 0.5,
+            "val_f1": {f"action{number}": 0.5 for number in range(classes)},
+            "learning_rate": 1e-3,
+        }
+        for epoch in range(1, 1 + epochs)
+    ]
+    figure = curves.drawn(lines, load_config("debug"))
+    losses, scores, _ = figure.axes
+    assert all((line.get_marker() == "o") == (epochs == 1) for line in losses.lines + scores.lines)
+    looks = {(line.get_color(), line.get_linestyle()) for line in scores.lines}
+    assert len(looks) == len(scores.lines) == classes + 1
+    figure.draw_without_rendering()
+    names, panel = scores.get_legend().get_window_extent(), scores.get_window_extent()
+    assert (names.x0 >= panel.x1) == (classes == 37)
+    assert names.y0 > panel.y0
+    assert names.x1 < figure.bbox.x1
+
+
 def test_lines_of_another_kind_are_gaps_in_the_curves(tmp_path):
     """A run from elsewhere, or a damaged one, is trained to its end before they are drawn."""
     odd = [
