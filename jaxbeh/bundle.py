@@ -108,12 +108,10 @@ def bundle(
     for record in runs:
         console.print(
             f"{record['folder']}: step {record['step']}, validation score {record['score']:.4f}",
-            markup=False,
         )
     console.print(
         f"{out}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}, {len(packages)} wheels, "
         f"{size / 1e6:,.0f} MB",
-        markup=False,
     )
 
 
@@ -191,7 +189,6 @@ def _copy_mean_decodings(
                 f"No thresholds are tuned for the mean of these runs: it will be decoded by those "
                 f"of {folders[0].path} by itself. To tune them, give this first, and then bundle "
                 f"again:\n  jaxbeh evaluate {words} --data DIR",
-                markup=False,
             )
 
 

@@ -58,7 +58,7 @@ def _call(application: typer.Typer) -> None:
     try:
         application()
     except (JaxbehError, OSError) as error:  # an OSError names its file, such as a full disk's
-        err.print(f"jaxbeh: {error}", markup=False)
+        err.print(f"jaxbeh: {error}")
         sys.exit(1)
 
 

@@ -158,7 +158,6 @@ def _print_findings(
         out.print(
             f"{data}: {examination.videos:,} videos with {examination.frames:,} frames looked at"
             f"{left}",
-            markup=False,
         )
     counts = _counts(findings)
     out.print(

@@ -121,7 +121,6 @@ def evaluate(
             out.print(
                 f"{judged.path / name}: thresholds tuned for this mean, which --test-only and "
                 f"jaxbeh bundle take from a run's folder",
-                markup=False,
             )
         if len(scored) < len(known):
             out.print(

@@ -160,7 +160,7 @@ def train_run(
         out.quiet = out.quiet or not hosts.first
         with hosts.together():
             if hosts.first:
-                lock.enter_context(held(path, partial(out.print, markup=False)))
+                lock.enter_context(held(path, out.print))
             return _train(hosts, config, data, path, init_from, on_checkpoint, stop)
 
 
@@ -170,7 +170,6 @@ def _leave(path: Path, lock: ExitStack, code: int) -> None:
     out.show_cursor()
     out.print(
         f"{path}: stopped, nothing is to be saved just now; the same command goes on from here",
-        markup=False,
     )
     sys.stdout.flush()
     os._exit(code)
@@ -297,11 +296,14 @@ def _train(
     if hosts.first and curves.AVAILABLE:
         curves.draw_curves(folder.metrics(), config, path / "curves.png")
     elif not curves.AVAILABLE:
-        out.print("No curves.png: it needs matplotlib (pip install '.[plots]').", markup=False)
+        out.print("No curves.png: it needs matplotlib (pip install '.[plots]').")
     if config.labelled:
         out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
     else:
-        out.print(f"Start recipe v7 from it: python -m jaxbeh.train --config v7 --init-from {path}")
+        of = f" --data {data}" if data else ""
+        out.print(
+            f"Start recipe v7 from it: python -m jaxbeh.train --config v7 --init-from {path}{of}"
+        )
     return 0
 
 

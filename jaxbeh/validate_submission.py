@@ -70,7 +70,6 @@ def validate_submission(
     out.print(
         f"{submission}: {len(table):,} rows for {videos}: {len(errors):,} errors, "
         f"{len(warnings):,} warnings",
-        markup=False,
     )
     if errors:
         raise typer.Exit(1)

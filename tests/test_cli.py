@@ -10,6 +10,7 @@ import typer
 import jaxbeh
 from jaxbeh.cli import _application
 from jaxbeh.config import load_config
+from jaxbeh.console import counted, out, print_table
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.vocabulary import SlotTable
 
@@ -215,7 +216,7 @@ def test_a_mistake_of_our_own_keeps_its_traceback(python):
 
 
 def test_text_that_is_piped_has_no_colours_and_is_not_broken_into_lines(python):
-    done = python("-c", COMMAND.format(body="out.print('[bold]x[/bold] ' + 'y' * 300)"))
+    done = python("-c", COMMAND.format(body="out.print('x ' + 'y' * 300, style='bold')"))
     assert done.stdout == "x " + "y" * 300 + "\n"
 
 
@@ -262,3 +263,20 @@ def test_compiled_programs_are_kept_in_the_users_cache_unless_told_otherwise(pyt
     assert list((tmp_path / "jaxbeh" / "programs").glob("*-cache"))
     done = python("-c", program, tmp_path, f"JAX_COMPILATION_CACHE_DIR={tmp_path / 'mine'}")
     assert done.stdout.strip() == str(tmp_path / "mine"), done.stderr
+
+
+def test_brackets_in_names_are_printed_as_they_are(capsys):
+    out.print("runs/[red]x is finished")
+    print_table("of [bold]x", ["runs/[red]x"], [["[lab]"]])
+    printed = capsys.readouterr().out
+    assert "runs/[red]x is finished" in printed
+    assert "of [bold]x" in printed
+    assert "[lab]" in printed
+    assert printed.count("[red]x") == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 bouts"), (1, "1 bout"), (2000, "2,000 bouts")]
+)
+def test_things_are_counted_in_words(number, words):
+    assert counted(number, "bout") == words

@@ -36,7 +36,7 @@ def test_pre_training_then_v7(mice, tmp_path, python):
     poses, run = tmp_path / "poses", tmp_path / "v7"
     done = python(*TRAIN, "v7-poses", *WORDS, "--data", mice, "--run", poses, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert f"--config v7 --init-from {poses}" in done.stdout.replace("\n", " ")
+    assert f"--config v7 --init-from {poses} --data {mice}" in done.stdout.replace("\n", " ")
     split = json.loads((poses / "split.json").read_text())
     assert len(split["train"] + split["validation"]) == 5
     line = json.loads((poses / "metrics.jsonl").read_text())
