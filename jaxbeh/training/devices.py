@@ -21,8 +21,8 @@ from jaxbeh.training.plan import EpochPlan
 
 T = TypeVar("T")
 
-_ON_A_GPU = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
-"""Kernels of a recorded graph wait only for those whose results they use."""
+SIDE_BY_SIDE = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
+"""XLA's name for it."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,22 @@ class Devices:
         """The placement of what is shared out along its first axis."""
         return NamedSharding(self.mesh, PartitionSpec(WINDOWS))
 
-    def jit(self, function: Callable[..., Any], **options: Any) -> Any:
+    def jit(
+        self, function: Callable[..., Any], *, side_by_side: bool = False, **options: Any
+    ) -> Any:
         """`jax.jit` of a program for the global batch; what it returns is on every device.
 
         Args:
             function: the program.
+            side_by_side: on a GPU, let a kernel wait only for those whose results it uses. Asked
+                for where it was seen to pay and to change no bit (`benchmarks/side_by_side.py`).
             options: more of `jax.jit`'s.
         """
         platform = self.mesh.devices.flat[0].platform
         return jax.jit(
             function,
             out_shardings=self.everywhere,
-            compiler_options=_ON_A_GPU if platform == "gpu" else None,
+            compiler_options=SIDE_BY_SIDE if side_by_side and platform == "gpu" else None,
             **options,
         )
 

@@ -91,7 +91,9 @@ def build_programs(
         init=devices.jit(partial(init_state, recipe, optimiser)),
         shuffle=devices.jit(partial(order_of_shard if shards else order_of_epoch, training)),
         train=devices.jit(
-            partial(train_steps, recipe, optimiser, training, devices), donate_argnums=(0, 1)
+            partial(train_steps, recipe, optimiser, training, devices),
+            side_by_side=True,
+            donate_argnums=(0, 1),
         ),
         validate=devices.jit(partial(validate, recipe, validation, devices)),
     )
