@@ -98,7 +98,7 @@ class Assembled:
 def longest_call() -> int:
     """Steps of one call: a signal is answered between two calls, so they last seconds at most.
 
-    A step of v6 takes about a second on two cores and about two milliseconds on an H100.
+    A step of v6 takes about a second on two cores and about one millisecond on an H200.
     """
     return 1 if jax.default_backend() == "cpu" else 256
 
