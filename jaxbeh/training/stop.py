@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -10,6 +11,10 @@ from typing import Any, Self
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _END = b"\0"
 """Tells the watching thread to end; no signal has this number."""
+
+ECHO_SECONDS = 1.0
+"""A signal that comes again within this time is the same one: `timeout` sends its own to a process
+and to the group that this is in."""
 
 
 class StopRequest:
@@ -19,8 +24,9 @@ class StopRequest:
     already given away to the running program; the loop saves between two calls instead.
     Outside the main thread, where Python takes no handlers, signals keep their meaning.
 
-    Python's handlers wait for the main thread, which may be inside a compiler for a while. With
-    `leave` a thread of its own hears of signals at once, and does not wait where nothing is lost.
+    Python's handlers wait for the main thread, which may be inside a compiler for a while. So a
+    thread of its own hears of signals at once: it ends the process for the second one, and, with
+    `leave`, for the first where nothing is lost.
 
     Args:
         leave: ends the process with an exit code; called for a signal that comes while there is
@@ -33,10 +39,10 @@ class StopRequest:
     def __init__(self, leave: Callable[[int], object] | None = None) -> None:
         self.something_to_save = leave is None
         self._leave = leave
-        self._leaving = threading.Lock()
         self._signal: int | None = None
         self._before: dict[int, Any] = {}
         self._pipe: tuple[int, int] | None = None
+        self._woken_before = -1
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
     @property
@@ -54,11 +60,10 @@ class StopRequest:
             return self
         for number in _SIGNALS:
             self._before[number] = signal.signal(number, self._handle)
-        if self._leave is not None:
-            self._pipe = os.pipe()
-            os.set_blocking(self._pipe[1], False)
-            signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-            self._watcher.start()
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[1], False)
+        self._woken_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        self._watcher.start()
         return self
 
     def __exit__(
@@ -68,7 +73,7 @@ class StopRequest:
         trace: TracebackType | None,
     ) -> None:
         if self._pipe is not None:
-            signal.set_wakeup_fd(-1)
+            signal.set_wakeup_fd(self._woken_before)
             os.write(self._pipe[1], _END)
             self._watcher.join()
             for end in self._pipe:
@@ -78,25 +83,20 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self._signal = number
-        # The second signal finds the default behaviour, and ends the process.
-        for either in _SIGNALS:
-            signal.signal(either, signal.SIG_DFL)
-        self._leave_if_nothing_is_lost(number)
+        if self._signal is None:
+            self._signal = number
 
     def _watch(self) -> None:
         """Read the numbers of signals, which arrive here before any handler runs."""
         assert self._pipe is not None
-        came = False
+        first, came = None, 0.0
         while (byte := os.read(self._pipe[0], 1)) != _END:
-            if byte[0] in _SIGNALS:
-                if came:  # the first one's handler has not run yet
-                    os._exit(128 + byte[0])
-                came = True
-                self._leave_if_nothing_is_lost(byte[0])
-
-    def _leave_if_nothing_is_lost(self, number: int) -> None:
-        wanted = self._leave is not None and not self.something_to_save
-        if wanted and self._leaving.acquire(blocking=False):
-            assert self._leave is not None
-            self._leave(128 + number)
+            number = byte[0]
+            if number not in _SIGNALS:
+                continue
+            if first is None:
+                first, came = number, time.monotonic()
+                if self._leave is not None and not self.something_to_save:
+                    self._leave(128 + number)
+            elif number != first or time.monotonic() - came > ECHO_SECONDS:
+                os._exit(128 + number)
