@@ -1,11 +1,14 @@
 """The command `jaxbeh score`: the competition's F-score of a submission, by lab and action."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jaxbeh.console import counted, out, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def score(
@@ -34,7 +37,6 @@ def score(
     """
     from jaxbeh.data.csv_table import read_csv_table
     from jaxbeh.errors import DataError
-    from jaxbeh.metrics.bootstrap import Videos, interval, official_score
     from jaxbeh.metrics.mabe import mean_of_means, pooled_scores, unscored_rows, video_counts
 
     truth, rows = read_csv_table(solution), read_csv_table(submission)
@@ -67,16 +69,20 @@ def score(
         )
     labs = counted(len(means), "lab")
     line = f"F-score (mean over {labs}): {mean_of_means(scores):.6f}"
+    out.print(line + (_interval(counts, bootstrap) if bootstrap else ""))
+
+
+def _interval(counts: "pd.DataFrame", draws: int) -> str:
+    from jaxbeh.metrics.bootstrap import Videos, interval, official_score
+
     videos = Videos.of_counts(counts)
-    if bootstrap and len(videos.ids) == len(set(videos.labs)):
-        line += ", no interval: no lab has two videos to draw from"
-    elif bootstrap:
-        found = interval(official_score(counts, videos), videos, draws=bootstrap)
-        line += (
-            f", {found.level:.0%} interval {found.low:.6f} to {found.high:.6f} "
-            f"({bootstrap:,} draws of {len(videos.ids):,} videos within labs)"
-        )
-    out.print(line)
+    if len(videos.ids) == len(set(videos.labs)):
+        return ", no interval: no lab has two videos to draw from"
+    found = interval(official_score(counts, videos), videos, draws=draws)
+    return (
+        f", {found.level:.0%} interval {found.low:.6f} to {found.high:.6f} "
+        f"({draws:,} draws of {len(videos.ids):,} videos within labs)"
+    )
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import tempfile
+import threading
 import time
 import tokenize
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,10 @@ _PART = "."
 
 _SETTLED_SECONDS = 2.0
 """A file changed less than this ago may change again without a later time to show for it."""
+
+_PARSING = threading.Lock()
+"""Held while numpy parses the head of a file, by Python's own parser: with two threads in it at a
+time, some versions raise `SystemError` (CPython's issue 106905)."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,7 @@ class TrackingCache:
             counts = self.folder / f"{key}.npy"
             if _sha256(counts) != fields["xy_sha256"]:
                 return None
-            xy = np.load(counts, mmap_mode="r", allow_pickle=False)
-            return tracking_of(xy, fields), dict(fields["findings"])
+            return tracking_of(_mapped(counts), fields), dict(fields["findings"])
         except (
             OSError,
             ValueError,
@@ -129,7 +133,7 @@ class TrackingCache:
         }
         with _replacing(self.folder / f"{key}.json") as stream:
             stream.write(_sealed(fields).encode())
-        xy = np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
+        xy = _mapped(self.folder / f"{key}.npy")
         return replace(tracking, xy=xy)
 
 
@@ -142,6 +146,12 @@ def _state(file: Path) -> str:
     status = file.stat()
     numbers = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return json.dumps([FORMAT, str(file.resolve()), *numbers])
+
+
+def _mapped(file: Path) -> Any:
+    """The array in a file, read as it is looked at."""
+    with _PARSING:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
 def _sha256(file: Path) -> str:

@@ -4,8 +4,9 @@ In one kernel, the programs with the same rows and direction wait for each other
 each adds one to their counter when it has written, and goes on when all have. A program must never
 wait for one that cannot start. So no call has more programs than the GPU has multiprocessors, and
 each fits on one: all of a call run at a time, as soon as what ran before has ended; more rows are
-taken in calls one after another. Nor can two such calls that were started at a time keep each
-other waiting: a GPU places all programs of a kernel before those of the next.
+taken in calls one after another, and a batch of layers step by step. Nor can two such calls of one
+process that were started at a time keep each other waiting: a GPU places all programs of a kernel
+before those of the next.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class Shape:
         tile: of a program.
         chunk: what its product runs over at a time.
         warps: of a program.
-        stages: how many chunks are loaded ahead.
+        stages: how many chunks are loaded ahead, where there are several.
     """
 
     tile: Tile
@@ -175,7 +176,9 @@ class _Meeting:
     """Where the programs with the same rows and direction meet after every step.
 
     Adding to the counter releases what a program's warps wrote before; the looking goes past the
-    multiprocessor's own cache, as must the loads after it. An interpreted program meets itself.
+    multiprocessor's own cache, as must the loads after it. That those come later is by their
+    needing what was seen, and by the barrier; PTX's memory model would ask for an acquire besides,
+    which Pallas has only as another atomic. An interpreted program meets itself.
     """
 
     def __init__(self, counters: Any, place: Place, sharing: int, interpret: bool) -> None:

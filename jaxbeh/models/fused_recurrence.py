@@ -11,8 +11,10 @@ Axes: t steps, b rows, then both directions side by side: d · 4h gates or d · 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -28,13 +30,18 @@ FEWEST_UNITS = 64
 _MOST_UNITS = 256
 """Of layers whose steps run in one kernel: a program's weights must fit its shared memory."""
 
+MPS_FOLDER = Path("/tmp/nvidia-mps")
+"""Where the multi-process service lies if no variable says otherwise."""
+
+_Way = Callable[..., tuple[Array, ...]]
+
 BY_STEP = {
     FORWARD: Shape(Tile(rows=64, units=32, together=16), chunk=128, warps=8, stages=2),
     BACKWARD: Shape(Tile(rows=64, units=32, together=16), chunk=128, warps=8, stages=4),
 }
 AT_ONCE = {
     FORWARD: Shape(Tile(rows=64, units=32, together=16), chunk=256, warps=8, stages=1),
-    BACKWARD: Shape(Tile(rows=64, units=32, together=32), chunk=256, warps=4, stages=2),
+    BACKWARD: Shape(Tile(rows=64, units=32, together=16), chunk=256, warps=4, stages=2),
 }
 
 
@@ -105,11 +112,10 @@ def _on_each_device(
     """Let each device run the kernels on its own rows; the compiler cannot cut them itself."""
     hidden = given[-1].shape[1] // run.depth
     programs = programs_at_a_time(interpret)
-    function: Callable[..., tuple[Array, ...]]
+    function: _Way = partial(step_by_step, run, BY_STEP[run], interpret)
     if hidden <= _MOST_UNITS and 2 * hidden // AT_ONCE[run].tile.units <= programs:
-        function = partial(all_at_once, run, AT_ONCE[run], programs, interpret)
-    else:
-        function = partial(step_by_step, run, BY_STEP[run], interpret)
+        at_once = partial(all_at_once, run, AT_ONCE[run], programs, interpret)
+        function = _unless_batched(at_once, function)
     if mesh is None or given[0].shape[1] % mesh.size:  # such as the one row of an init
         return function(*given)
     by_row, whole = PartitionSpec(None, mesh.axis_names[0]), PartitionSpec()
@@ -119,14 +125,31 @@ def _on_each_device(
     return made
 
 
+def _unless_batched(at_once: _Way, by_step: _Way) -> _Way:
+    """The first, but the second under `vmap`, which would multiply the programs of a call."""
+
+    def batched(
+        size: int, which: Sequence[bool], *given: Array
+    ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
+        del size
+        made = jax.vmap(by_step, in_axes=tuple(0 if one else None for one in which))(*given)
+        return made, (True,) * len(made)
+
+    chosen: Any = jax.custom_batching.custom_vmap(at_once)
+    chosen.def_vmap(batched)
+    return cast("_Way", chosen)
+
+
 def programs_at_a_time(interpret: bool) -> int:
     """How many programs with much shared memory each device surely holds at a time; 0: not known.
 
-    All devices of a run are alike. Where CUDA's multi-process service gives a process a share of a
-    device, its number of multiprocessors is not to be relied on.
+    All devices of a run are alike. Under CUDA's multi-process service, programs of other processes
+    may hold multiprocessors, and those of another run wait there themselves.
     """
-    if interpret or "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE" in os.environ:
+    shared = any(name.startswith("CUDA_MPS_") for name in os.environ) or MPS_FOLDER.exists()
+    if interpret or shared:
         return 0
     device = jax.local_devices()[0]
-    tried = getattr(device, "compute_capability", None) == "9.0"  # H100 and H200
+    # H100, H200 and their kin; tried on an H200.
+    tried = getattr(device, "compute_capability", None) == "9.0"
     return int(getattr(device, "core_count", 0)) if tried else 0

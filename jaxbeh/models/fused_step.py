@@ -28,8 +28,8 @@ class Tile:
     Attributes:
         rows: of the batch.
         units: of one direction.
-        together: units whose gates stand side by side in the product. Four warps share its columns
-            with the next four: where they have all gates of a unit, none has to change hands.
+        together: units whose gates stand side by side in the forward product. Four warps share its
+            columns with the next four: where they have all gates of a unit, none changes hands.
     """
 
     rows: int
@@ -63,8 +63,7 @@ class Place:
     def split(self, gates: Array) -> list[Array]:
         """Each gate of a tensor that has all in the order of `columns`."""
         tile = self.tile
-        if tile.together < tile.units:  # an axis of one group would cost a way through memory
-            gates = gates.reshape(tile.rows, tile.units // tile.together, 4 * tile.together)
+        gates = gates.reshape(tile.rows, tile.units // tile.together, 4 * tile.together)
         parts = jnp.split(gates, 4, axis=-1)
         return [part.reshape(tile.rows, tile.units) for part in parts]
 

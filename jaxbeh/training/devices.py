@@ -74,8 +74,8 @@ class Devices:
 
         Args:
             function: the program.
-            side_by_side: on a GPU, let a kernel wait only for those whose results it uses. Asked
-                for where it was seen to pay and to change no bit (`benchmarks/side_by_side.py`).
+            side_by_side: on a GPU, let a kernel wait only for those whose results it uses; for
+                programs where this was seen to pay and to change no bit.
             options: more of `jax.jit`'s.
         """
         platform = self.mesh.devices.flat[0].platform

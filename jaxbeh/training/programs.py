@@ -16,6 +16,7 @@ from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
 from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
+from jaxbeh.models.conv_bilstm import ConvBiLSTM
 from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
@@ -92,7 +93,7 @@ def build_programs(
         shuffle=devices.jit(partial(order_of_shard if shards else order_of_epoch, training)),
         train=devices.jit(
             partial(train_steps, recipe, optimiser, training, devices),
-            side_by_side=True,
+            side_by_side=isinstance(recipe.model, ConvBiLSTM),  # the only one where it was tried
             donate_argnums=(0, 1),
         ),
         validate=devices.jit(partial(validate, recipe, validation, devices)),

@@ -1,8 +1,11 @@
 """The cache of packed trackings: found by content, trusted only when intact."""
 
+import gc
 import json
 import os
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -259,3 +262,30 @@ def test_the_array_is_written_before_what_vouches_for_it(entry, monkeypatch):
         cache.store("1" * 64, tracking, {})
     assert (cache.folder / f"{'1' * 64}.npy").exists()
     assert cache.load("1" * 64) is None
+
+
+@pytest.fixture
+def _threads_that_meet():
+    """Threads change wherever Python collects its garbage, and it does so all the time."""
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+
+    def give_way(*_):
+        time.sleep(0)
+
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(5)
+    gc.callbacks.append(give_way)
+    yield
+    gc.callbacks.remove(give_way)
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("_threads_that_meet")
+def test_many_threads_can_load_at_a_time(entry):
+    """Python's parser, which numpy reads the head of a file by, is not made for that."""
+    cache, key, tracking = entry
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: cache.load(key), range(1600)))
+    assert all(same(tracking, one) for one, _ in found[:: len(found) // 8])
+    assert len(found) == 1600

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,9 @@ def _way(request, monkeypatch):
     """Programs are interpreted one after another: where they would wait, each has all units."""
     if request.param == "one for all steps":
         whole = {
-            run: dataclasses.replace(shape, tile=dataclasses.replace(shape.tile, units=HIDDEN))
+            run: dataclasses.replace(
+                shape, tile=dataclasses.replace(shape.tile, units=HIDDEN), chunk=64
+            )
             for run, shape in fused_recurrence.AT_ONCE.items()
         }
         monkeypatch.setattr(fused_recurrence, "AT_ONCE", whole)
@@ -87,6 +90,7 @@ def test_outputs_and_gradients_are_the_scans(rows):
         assert 0 < distance(one, other) < 4 * 2**-9
 
 
+@pytest.mark.usefixtures("_way")
 def test_each_device_runs_its_own_rows():
     """The tensors of a step never travel: only the gradients of weights are summed."""
     params, x, mask = layer([STEPS] * ROWS)
@@ -103,12 +107,109 @@ def test_each_device_runs_its_own_rows():
         assert distance(other, one) < 2 * 2**-9
 
 
+@pytest.mark.usefixtures("_way")
 def test_rows_that_devices_cannot_share_are_run_whole():
     """As the one window of an init is."""
     params, x, mask = layer([STEPS])
     mesh = jax.make_mesh((2,), ("window",), (AxisType.Auto,))
     found, wanted = fused(params, x, mask, mesh), fused(params, x, mask)
     np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+
+
+@pytest.mark.usefixtures("_way")
+def test_layers_under_vmap_are_each_what_it_is_alone():
+    """As the networks of v7 are that train together."""
+    drawn = [layer([STEPS] * ROWS, seed) for seed in (1, 2, 3)]
+    together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
+    found = jax.vmap(lambda *given: with_gradients(fused, *given))(*together)
+    for index, one in enumerate(drawn):
+        wanted = with_gradients(fused, *one)
+        for stacked, alone in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+            assert distance(stacked[index], alone) < 2**-9
+
+
+def programs_of_calls(rows, hidden, members):
+    """Of both passes of a layer, traced and not run: calls whose programs wait, and all others."""
+    shapes = [(STEPS, rows, 8 * hidden), (8 * hidden,), (2, hidden, 4 * hidden), (STEPS, rows)]
+    dtypes = [jnp.bfloat16, jnp.float32, jnp.bfloat16, jnp.float32]
+    given = [
+        jax.ShapeDtypeStruct((members, *shape) if members else shape, dtype)
+        for shape, dtype in zip(shapes, dtypes, strict=True)
+    ]
+
+    def both(*given):
+        out, back = jax.vjp(recurrence, *given)
+        return back(out)
+
+    traced = jax.make_jaxpr(jax.vmap(both) if members else both)(*given)
+    waiting, others = [], []
+    for call in calls_of(traced.jaxpr):
+        waits = any(inner.primitive.name == "while" for inner in equations_of(call.params["jaxpr"]))
+        (waiting if waits else others).append(int(np.prod(call.params["grid_mapping"].grid)))
+    return waiting, others
+
+
+def calls_of(jaxpr):
+    """All calls of kernels in it, however deep."""
+    return (one for one in equations_of(jaxpr) if one.primitive.name == "pallas_call")
+
+
+def equations_of(jaxpr):
+    """All equations in it, however deep, but those of kernels."""
+    for equation in jaxpr.eqns:
+        yield equation
+        if equation.primitive.name == "pallas_call":
+            continue
+        for value in jax.tree.leaves(list(equation.params.values())):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                yield from equations_of(inner)
+
+
+@pytest.mark.parametrize("rows", [1, 64, 384, 500, 1536, 2048])
+@pytest.mark.parametrize("hidden", [64, 256])
+def test_no_call_has_more_waiting_programs_than_multiprocessors(rows, hidden, monkeypatch):
+    """Or one would wait for another that cannot start."""
+    monkeypatch.setattr(fused_recurrence, "programs_at_a_time", lambda _: 132)
+    waiting, others = programs_of_calls(rows, hidden, members=0)
+    assert max(waiting) <= 132
+    assert sum(waiting) == 2 * -(-rows // 64) * 2 * hidden // 32
+    assert others == []
+
+
+@pytest.mark.parametrize(
+    ("hidden", "members", "room"), [(256, 10, 132), (256, 0, 15), (512, 0, 132)]
+)
+def test_where_programs_could_wait_for_ever_none_waits(hidden, members, room, monkeypatch):
+    """Many layers at a time, a small part of a GPU, weights that fill a multiprocessor."""
+    monkeypatch.setattr(fused_recurrence, "programs_at_a_time", lambda _: room)
+    waiting, others = programs_of_calls(64, hidden, members)
+    assert waiting == []
+    assert len(others) == 2 * STEPS
+
+
+class Gpu:
+    """What JAX says of a GPU."""
+
+    def __init__(self, capability):
+        self.compute_capability, self.core_count = capability, 132
+
+
+def test_programs_wait_only_where_that_was_tried_and_the_gpu_is_not_shared(monkeypatch, tmp_path):
+    monkeypatch.setattr(fused_recurrence, "MPS_FOLDER", tmp_path / "mps")
+    for name in [name for name in os.environ if name.startswith("CUDA_MPS_")]:
+        monkeypatch.delenv(name)
+    programs = fused_recurrence.programs_at_a_time
+    assert programs(False) == 0  # a CPU
+    for capability, wanted in (("8.0", 0), ("10.0", 0), ("9.0", 132)):
+        monkeypatch.setattr(jax, "local_devices", lambda it=capability: [Gpu(it)])
+        assert programs(False) == wanted
+    assert programs(True) == 0
+    with monkeypatch.context() as within:
+        within.setenv("CUDA_MPS_PIPE_DIRECTORY", "/elsewhere")
+        assert programs(False) == 0
+    (tmp_path / "mps").mkdir()
+    assert programs(False) == 0
 
 
 def test_what_stands_in_padding_reaches_no_valid_step():
