@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jaxbeh.console import how_many, quoted
 from jaxbeh.console import out as console
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def bundle(
             f"{record['folder']}: step {record['step']}, validation score {record['score']:.4f}",
         )
     console.print(
-        f"{out}: {len(runs)} {'run' if len(runs) == 1 else 'runs'}, {len(packages)} wheels, "
+        f"{out}: {how_many(len(runs), 'run')}, {how_many(len(packages), 'wheel')}, "
         f"{size / 1e6:,.0f} MB",
     )
 
@@ -184,7 +185,7 @@ def _copy_mean_decodings(
             views = "with" if tta else "without"
             console.print(f"Thresholds tuned {views} --tta on {kept.videos} videos come along")
         elif not (tta or mean.is_one_run):
-            words = " ".join(f"--run {folder.path}" for folder in folders)
+            words = " ".join(f"--run {quoted(folder.path)}" for folder in folders)
             console.print(
                 f"No thresholds are tuned for the mean of these runs: it will be decoded by those "
                 f"of {folders[0].path} by itself. To tune them, give this first, and then bundle "

@@ -1,7 +1,9 @@
 """Where the commands print, and how tables look."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -38,9 +40,14 @@ def _show(cell: object) -> str:
     return f"{cell:.3f}" if isinstance(cell, float) else printable(str(cell))
 
 
-def counted(number: int, thing: str) -> str:
+def how_many(number: int, thing: str) -> str:
     """A number of things: `1 video`, `2,000 videos`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it, for commands to copy."""
+    return shlex.quote(str(path))
 
 
 def printable(text: str) -> str:

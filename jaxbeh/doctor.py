@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxbeh.console import err, out, print_table
+from jaxbeh.console import err, how_many, out, print_table
 
 if TYPE_CHECKING:
     from jaxbeh.data.checks import Examination
@@ -156,13 +156,11 @@ def _print_findings(
     if examination is not None:
         left = f"; {examination.unlabelled:,} without labels" if examination.unlabelled else ""
         out.print(
-            f"{data}: {examination.videos:,} videos with {examination.frames:,} frames looked at"
-            f"{left}",
+            f"{data}: {how_many(examination.videos, 'video')} with "
+            f"{how_many(examination.frames, 'frame')} looked at{left}"
         )
     counts = _counts(findings)
-    out.print(
-        ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
-    )
+    out.print(", ".join(how_many(count, name) for name, count in counts.items()))
 
 
 def _counts(findings: "list[CheckFinding]") -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxbeh.console import counted, out, print_table
+from jaxbeh.console import how_many, out, print_table
 
 if TYPE_CHECKING:
     from jaxbeh.data.recording import Recording
@@ -177,7 +177,7 @@ def _predict(evaluator: "Evaluator", test: "Sequence[Recording]", target: Path) 
             "for the challenge, the single most likely bout is written."
         )
     write_submission(submission_table(bouts), target, test)
-    out.print(f"{target}: {counted(len(bouts), 'bout')} in {counted(len(test), 'test video')}")
+    out.print(f"{target}: {how_many(len(bouts), 'bout')} in {how_many(len(test), 'test video')}")
 
 
 def _print_scores(found: "Scored") -> None:
@@ -186,7 +186,7 @@ def _print_scores(found: "Scored") -> None:
     for note in found.notes:
         out.print(note)
     out.print(
-        f"Scored: {counted(found.figures['videos'], 'video')}, {counted(found.frames, 'frame')}."
+        f"Scored: {how_many(found.figures['videos'], 'video')}, {how_many(found.frames, 'frame')}."
     )
     official = found.official
     other = " (another measure than macro-F1)" if "macro_f1" in found.figures else ""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxbeh.console import counted, out, print_table
+from jaxbeh.console import how_many, out, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def score(
             f"{unscored.not_whitelisted} of {unscored.rows} rows name an agent, target and action "
             f"that behaviors_labeled of their video does not list; they are ignored."
         )
-    labs = counted(len(means), "lab")
+    labs = how_many(len(means), "lab")
     line = f"F-score (mean over {labs}): {mean_of_means(scores):.6f}"
     out.print(line + (_interval(counts, bootstrap) if bootstrap else ""))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxbeh.console import counted, out, print_table
+from jaxbeh.console import how_many, out, print_table, quoted
 
 if TYPE_CHECKING:
     from jaxbeh.settings.run import Config
@@ -298,11 +298,14 @@ def _train(
     elif not curves.AVAILABLE:
         out.print("No curves.png: it needs matplotlib (pip install '.[plots]').")
     if config.labelled:
-        out.print(f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {path}")
-    else:
-        of = f" --data {data}" if data else ""
         out.print(
-            f"Start recipe v7 from it: python -m jaxbeh.train --config v7 --init-from {path}{of}"
+            f"Score it, and predict test videos: python -m jaxbeh.evaluate --run {quoted(path)}"
+        )
+    else:
+        of = f" --data {quoted(data)}" if data else ""
+        out.print(
+            f"Start recipe v7 from it: python -m jaxbeh.train --config v7 --init-from "
+            f"{quoted(path)}{of}"
         )
     return 0
 
@@ -363,7 +366,7 @@ def _end(task: "Task", folder: "RunFolder", config: "Config", loop: "LoopState",
     for table in task.finish(folder, out.print):
         print_table(*table)
     out.print(
-        f"{folder.path} {is_}: {counted(int(loop.epoch), 'epoch')}, best validation "
+        f"{folder.path} {is_}: {how_many(int(loop.epoch), 'epoch')}, best validation "
         f"{config.score_name} {float(loop.best_score):.4f} in epoch {int(loop.best_epoch)}"
     )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxbeh.console import out, print_table
+from jaxbeh.console import how_many, out, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,10 +66,9 @@ def validate_submission(
         costly = _costs(counted, recordings, data)
         _print("What may cost score without a word (warnings)", costly, show)
         warnings += costly
-    videos = "1 video" if len(recordings) == 1 else f"{len(recordings)} videos"
     out.print(
-        f"{submission}: {len(table):,} rows for {videos}: {len(errors):,} errors, "
-        f"{len(warnings):,} warnings",
+        f"{submission}: {how_many(len(table), 'row')} for {how_many(len(recordings), 'video')}: "
+        f"{how_many(len(errors), 'error')}, {how_many(len(warnings), 'warning')}"
     )
     if errors:
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
 """What the commands do with a run, by its task: scene classes, actions of pairs, hidden poses."""
 
+import shlex
 from collections.abc import Callable, Sequence
 
 from jaxbeh.data.recording import Recording
@@ -43,7 +44,7 @@ def require_actions(folder: RunFolder, config: Config) -> None:
     if not config.labelled:
         raise RunError(
             f"{folder.path} is pre-training and predicts no action; start recipe v7 from it:\n"
-            f"  python -m jaxbeh.train --config v7 --init-from {folder.path}"
+            f"  python -m jaxbeh.train --config v7 --init-from {shlex.quote(str(folder.path))}"
         )
 
 

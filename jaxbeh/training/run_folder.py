@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -157,7 +158,7 @@ class RunFolder:
         if not self.exists:
             raise RunError(
                 f"{self.path} is no run: it has no run.json. Train one first, for example\n"
-                f"  python -m jaxbeh.train --config v6 --run {self.path}"
+                f"  python -m jaxbeh.train --config v6 --run {shlex.quote(str(self.path))}"
             )
         return load_config(str(self.path / "config.yaml"))
 
