@@ -10,7 +10,7 @@ import typer
 import jaxbeh
 from jaxbeh.cli import _application
 from jaxbeh.config import load_config
-from jaxbeh.console import counted, out, print_table
+from jaxbeh.console import how_many, out, print_table
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.vocabulary import SlotTable
 
@@ -279,4 +279,4 @@ def test_brackets_in_names_are_printed_as_they_are(capsys):
     ("number", "words"), [(0, "0 bouts"), (1, "1 bout"), (2000, "2,000 bouts")]
 )
 def test_things_are_counted_in_words(number, words):
-    assert counted(number, "bout") == words
+    assert how_many(number, "bout") == words

@@ -49,7 +49,7 @@ def test_warnings_are_told_and_pass(sound, data, tmp_path):
     more = sound.iloc[:1].assign(row_id=99, action="dances")
     done = run(pd.concat([sound, more]), data, tmp_path)
     assert done.exit_code == 0
-    assert "0 errors, 1 warnings" in done.output
+    assert "0 errors, 1 warning" in done.output
     assert f"│ {len(sound)} " in done.output
     assert "dances" in done.output
 
@@ -61,7 +61,7 @@ def test_what_costs_score_without_a_word_is_told_of_and_passes(sound, data, tmp_
     assert done.exit_code == 0, done.output
     assert "What may cost score without a word" in done.output
     assert f"'{lab}'" in done.output
-    assert "0 errors, 1 warnings" in done.output
+    assert "0 errors, 1 warning" in done.output
 
 
 def test_all_errors_are_counted_and_some_printed(sound, data, tmp_path):
