@@ -11,7 +11,9 @@ SMALL = (
 )
 
 
-def test_both_forms_lose_the_same_and_turns_take_less_memory(python):
+def test_both_forms_lose_the_same_and_turns_take_less_memory(python, long):
+    if not long:
+        pytest.skip("only with --long: tests/training/pairs/test_pair_programs.py has the same")
     words = ("--members", "2x2", "--rounds", 2, "--set", *SMALL)
     done = python("benchmarks/member_turns.py", *words, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,9 @@ import json
 import pytest
 
 
-def test_both_runs_are_made_and_a_cpu_trains_the_same(python):
+def test_both_runs_are_made_and_a_cpu_trains_the_same(python, long):
+    if not long:
+        pytest.skip("only with --long: it compiles all programs twice, for half a minute")
     words = ("--configs", "debug", "--set", "training.epochs=2")
     done = python("benchmarks/side_by_side.py", *words, timeout=300)
     assert done.returncode == 0, done.stderr
