@@ -17,7 +17,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -42,8 +41,10 @@ def epochs_of(task: Task, config: Config, compiler_options: dict[str, str]) -> l
 
     def jit(devices: Devices, function: Callable[..., Any], **options: Any) -> Any:
         options.pop("side_by_side", None)
-        placed = partial(jax.jit, function, out_shardings=devices.everywhere)
-        return placed(compiler_options=compiler_options, **options)
+        placement = devices.everywhere
+        return jax.jit(
+            function, out_shardings=placement, compiler_options=compiler_options, **options
+        )
 
     with mock.patch.object(Devices, "jit", jit), tempfile.TemporaryDirectory() as folder:
         return train(task, config, Path(folder) / "run").folder.metrics()

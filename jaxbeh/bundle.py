@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxbeh.console import how_many, quoted
 from jaxbeh.console import out as console
+from jaxbeh.wording import how_many, quoted
 
 if TYPE_CHECKING:
     from jaxbeh.training.run_folder import RunFolder

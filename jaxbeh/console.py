@@ -1,9 +1,7 @@
 """Where the commands print, and how tables look."""
 
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -38,16 +36,6 @@ def _show(cell: object) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     return f"{cell:.3f}" if isinstance(cell, float) else printable(str(cell))
-
-
-def how_many(number: int, thing: str) -> str:
-    """A number of things: `1 video`, `2,000 videos`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-def quoted(path: Path) -> str:
-    """A path as a shell takes it, for commands to copy."""
-    return shlex.quote(str(path))
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxbeh.console import err, how_many, out, print_table
+from jaxbeh.console import err, out, print_table
+from jaxbeh.wording import how_many
 
 if TYPE_CHECKING:
     from jaxbeh.data.checks import Examination

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jaxbeh.console import how_many, out, print_table, quoted
+from jaxbeh.console import out, print_table
+from jaxbeh.wording import how_many, quoted
 
 if TYPE_CHECKING:
     from jaxbeh.settings.run import Config

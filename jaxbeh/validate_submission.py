@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxbeh.console import how_many, out, print_table
+from jaxbeh.console import out, print_table
+from jaxbeh.wording import how_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

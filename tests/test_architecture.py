@@ -52,7 +52,7 @@ COMMANDS = {
     if module.count(".") == 1 and module != "jaxbeh.cli" and "main" in top_level_functions(tree)
 }
 
-BASE = {"errors", "finding", "regular", "settings", "vocabulary"}
+BASE = {"errors", "finding", "regular", "settings", "vocabulary", "wording"}
 LEARNING = BASE | {"config", "data", "features", "models", "metrics"}
 ALL = LEARNING | {
     "console",
@@ -68,6 +68,7 @@ MAY_IMPORT = {
     "errors": set(),
     "finding": set(),
     "regular": set(),
+    "wording": set(),
     "machine": {"finding"},
     "console": set(),
     "wheels": {"errors"},

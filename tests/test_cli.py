@@ -10,9 +10,10 @@ import typer
 import jaxbeh
 from jaxbeh.cli import _application
 from jaxbeh.config import load_config
-from jaxbeh.console import how_many, out, print_table
+from jaxbeh.console import out, print_table
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.vocabulary import SlotTable
+from jaxbeh.wording import how_many
 
 COMMANDS = sorted(
     path.stem

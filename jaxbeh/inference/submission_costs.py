@@ -13,6 +13,7 @@ import pandas as pd
 from jaxbeh.data.recording import Recording
 from jaxbeh.finding import Severity
 from jaxbeh.inference.submission_rules import Violation
+from jaxbeh.wording import how_many
 
 
 def costs(
@@ -63,7 +64,7 @@ def _never_shown(rows: pd.DataFrame, shown: Mapping[str, AbstractSet[str]]) -> I
     for key, own in rows.groupby(["lab_id", "action"], sort=False):
         lab, action = map(str, key)
         if lab in shown and action not in shown[lab]:
-            count = "1 row" if len(own) == 1 else f"{len(own):,} rows"
+            count = how_many(len(own), "row")
             yield Violation(
                 severity=Severity.WARNING,
                 row=int(own.index[0]),

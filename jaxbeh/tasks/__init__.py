@@ -1,6 +1,5 @@
 """What the commands do with a run, by its task: scene classes, actions of pairs, hidden poses."""
 
-import shlex
 from collections.abc import Callable, Sequence
 
 from jaxbeh.data.recording import Recording
@@ -17,6 +16,7 @@ from jaxbeh.tasks.scene import SceneTask
 from jaxbeh.tasks.scene_evaluation import SceneEvaluator
 from jaxbeh.tasks.task import Task
 from jaxbeh.training.run_folder import RunFolder
+from jaxbeh.wording import quoted
 
 
 def prepare(recordings: Sequence[Recording], config: Config, report: ReadingReport) -> Task:
@@ -44,7 +44,7 @@ def require_actions(folder: RunFolder, config: Config) -> None:
     if not config.labelled:
         raise RunError(
             f"{folder.path} is pre-training and predicts no action; start recipe v7 from it:\n"
-            f"  python -m jaxbeh.train --config v7 --init-from {shlex.quote(str(folder.path))}"
+            f"  python -m jaxbeh.train --config v7 --init-from {quoted(folder.path)}"
         )
 
 

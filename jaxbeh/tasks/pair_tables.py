@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from jaxbeh.inference.pairs.report import ActionFigures, Figures, Report
 from jaxbeh.metrics.segments import OVERLAPS
 from jaxbeh.tasks.task import Table
+from jaxbeh.wording import how_many
 
 MOST = 10
 """Actions of single labs that are printed, the worst."""
@@ -14,7 +15,7 @@ def report_tables(report: Report) -> Sequence[Table]:
     """All labs and each, each action, and the worst actions of single labs, worst first."""
     columns = ["F", f"{report.level * 100:g} %", *(f"≥ {at}" for at in OVERLAPS)]
     labs = {"all labs": report.overall, **report.labs}
-    videos = "1 video" if report.videos == 1 else f"{report.videos:,} videos"
+    videos = how_many(report.videos, "video")
     return [
         Table(
             f"Official F by lab ({videos}), F1 of bouts by overlap, edit score, average "

@@ -24,6 +24,7 @@ from jaxbeh.training.pairs.dataset import PairDataset, build_pair_dataset
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import Snapshot
 from jaxbeh.vocabulary import SlotTable
+from jaxbeh.wording import how_many
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ class PairTask:
         return Job(
             plan=(
                 f"{_networks(self.dataset.folds, self.config.members.seeds)} Epoch: "
-                f"{plan.steps:,} step{'s' * (plan.steps > 1)} of {plan.rows} windows for each. "
+                f"{how_many(plan.steps, 'step')} of {plan.rows} windows for each. "
                 f"Device: {where(devices, plan.rows)}; all frames take "
                 f"{size(made.budget.frames)}. {made.budget}."
             ),
@@ -161,6 +162,6 @@ def _networks(folds: int, seeds: int) -> str:
     if folds * seeds == 1:
         return "It is one network."
     return (
-        f"All are {folds * seeds} networks ({folds} fold{'s' * (folds > 1)} × {seeds} "
-        f"seed{'s' * (seeds > 1)})."
+        f"All are {how_many(folds * seeds, 'network')} "
+        f"({how_many(folds, 'fold')} × {how_many(seeds, 'seed')})."
     )

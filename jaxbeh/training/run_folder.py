@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from jaxbeh.errors import DataError, RunError
 from jaxbeh.regular import read_text, require_regular
 from jaxbeh.settings.run import Config
 from jaxbeh.vocabulary import SlotTable
+from jaxbeh.wording import quoted
 
 T = TypeVar("T")
 
@@ -158,7 +158,7 @@ class RunFolder:
         if not self.exists:
             raise RunError(
                 f"{self.path} is no run: it has no run.json. Train one first, for example\n"
-                f"  python -m jaxbeh.train --config v6 --run {shlex.quote(str(self.path))}"
+                f"  python -m jaxbeh.train --config v6 --run {quoted(self.path)}"
             )
         return load_config(str(self.path / "config.yaml"))
 
