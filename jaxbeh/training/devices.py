@@ -21,8 +21,11 @@ from jaxbeh.training.plan import EpochPlan
 
 T = TypeVar("T")
 
-SIDE_BY_SIDE = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
-"""XLA's name for it."""
+SIDE_BY_SIDE = {
+    "xla_gpu_command_buffer_scheduling_mode": "CONCURRENT",
+    "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE",
+}
+"""XLA's names for it; its own list of what a graph of kernels may hold, with loops."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,20 @@ class Devices:
         """The placement of what is shared out along its first axis."""
         return NamedSharding(self.mesh, PartitionSpec(WINDOWS))
 
-    def jit(
-        self, function: Callable[..., Any], *, side_by_side: bool = False, **options: Any
-    ) -> Any:
+    def jit(self, function: Callable[..., Any], **options: Any) -> Any:
         """`jax.jit` of a program for the global batch; what it returns is on every device.
+
+        On a GPU a kernel waits only for those whose results it uses, and loops stay there.
 
         Args:
             function: the program.
-            side_by_side: on a GPU, let a kernel wait only for those whose results it uses; for
-                programs where this was seen to pay and to change no bit.
             options: more of `jax.jit`'s.
         """
-        platform = self.mesh.devices.flat[0].platform
+        on_a_gpu = self.mesh.devices.flat[0].platform == "gpu"
         return jax.jit(
             function,
             out_shardings=self.everywhere,
-            compiler_options=SIDE_BY_SIDE if side_by_side and platform == "gpu" else None,
+            compiler_options=SIDE_BY_SIDE if on_a_gpu else None,
             **options,
         )
 

@@ -16,7 +16,6 @@ from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
 from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
-from jaxbeh.models.conv_bilstm import ConvBiLSTM
 from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
@@ -24,6 +23,7 @@ from jaxbeh.training.mixup import mixup
 from jaxbeh.training.plan import EpochPlan, deal, epoch_order, shard_order
 from jaxbeh.training.recipe import Recipe, model_inputs
 from jaxbeh.training.state import EpochSums, TrainState
+from jaxbeh.training.working_weights import with_copies, working_copies
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS
 
 T = TypeVar("T")
@@ -93,7 +93,6 @@ def build_programs(
         shuffle=devices.jit(partial(order_of_shard if shards else order_of_epoch, training)),
         train=devices.jit(
             partial(train_steps, recipe, optimiser, training, devices),
-            side_by_side=isinstance(recipe.model, ConvBiLSTM),  # the only one where it was tried
             donate_argnums=(0, 1),
         ),
         validate=devices.jit(partial(validate, recipe, validation, devices)),
@@ -175,14 +174,14 @@ def train_steps(
     stream = jax.random.fold_in(root, _STEP)
 
     def body(
-        carry: tuple[TrainState, EpochSums], _: None
-    ) -> tuple[tuple[TrainState, EpochSums], None]:
-        state, sums = carry
+        carry: tuple[TrainState, Any, EpochSums], _: None
+    ) -> tuple[tuple[TrainState, Any, EpochSums], None]:
+        state, copies, sums = carry
         batch = order[state.step % order.shape[0]]
         windows = lax.with_sharding_constraint(batch, devices.by_window)
         key = jax.random.fold_in(stream, state.step)
         changed, loss, weight, finite = update(
-            recipe, optimiser, state, store, windows, normaliser, key, rate_scale
+            recipe, optimiser, state, copies, store, windows, normaliser, key, rate_scale
         )
         skipped = sums.skipped
         if recipe.skip_nonfinite:
@@ -196,16 +195,18 @@ def train_steps(
             first_nonfinite=nonfinite.first(sums.first_nonfinite, state.step, finite),
             skipped=skipped,
         )
-        return (changed, sums), None
+        return (changed, working_copies(changed.params, recipe.precision), sums), None
 
-    carry, _ = lax.scan(body, (state, sums), length=plan.steps_per_call)
-    return carry
+    first = (state, working_copies(state.params, recipe.precision), sums)
+    (state, _, sums), _ = lax.scan(body, first, length=plan.steps_per_call)
+    return state, sums
 
 
 def update(
     recipe: Recipe,
     optimiser: optax.GradientTransformation,
     state: TrainState,
+    copies: Any,
     store: FrameStore,
     windows: Array,
     normaliser: Normaliser,
@@ -213,6 +214,17 @@ def update(
     rate_scale: Array,
 ) -> tuple[TrainState, Array, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
+
+    Args:
+        recipe: what is trained.
+        optimiser: the rule of updates.
+        state: before the step.
+        copies: of its weights, by `working_copies`.
+        store: all frames.
+        windows: int32 `[b]`, rows of the store's table; negative where there is none.
+        normaliser: statistics of the training frames.
+        key: of all that is random in the step.
+        rate_scale: what the schedule's rate is multiplied by.
 
     Returns:
         The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
@@ -244,7 +256,11 @@ def update(
         mean = loss / jnp.maximum(weight, LEAST_WEIGHT)
         return mean, (loss, weight, changed.get("batch_stats", {}))
 
-    gradients, (loss, weight, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
+    # By the copy a gradient has its dtype, as it has behind a conversion in the model.
+    gradients, (loss, weight, batch_stats) = jax.grad(loss_of, has_aux=True)(
+        with_copies(state.params, copies)
+    )
+    gradients = jax.tree.map(lambda part: part.astype(jnp.float32), gradients)
     finite = nonfinite.is_finite(loss, gradients)
     # optax raises Python floats to integer counts, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):

@@ -34,6 +34,7 @@ class Recipe:
         class_weights: c weights.
         label_smoothing: share of a training target that is spread over the classes looked for.
         skip_nonfinite: updates that are not finite change nothing.
+        precision: the dtype of the model's products and activations.
     """
 
     model: nn.Module
@@ -45,13 +46,15 @@ class Recipe:
     class_weights: tuple[float, ...]
     label_smoothing: float
     skip_nonfinite: bool
+    precision: DTypeLike
 
     @classmethod
     def from_config(cls, config: SceneConfig, mesh: Mesh | None = None) -> "Recipe":
         """The recipe that a config describes, for the devices of a mesh or for one."""
         classes = len(config.classes)
+        dtype = precision(config.training)
         return cls(
-            model=models.build(config.model, classes, precision(config.training), mesh),
+            model=models.build(config.model, classes, dtype, mesh),
             features=feature_sets.build(config.features),
             length=config.window.length,
             jitter=config.augmentation.jitter,
@@ -60,6 +63,7 @@ class Recipe:
             class_weights=config.loss.class_weights or (1.0,) * classes,
             label_smoothing=config.loss.label_smoothing,
             skip_nonfinite=config.training.skip_nonfinite,
+            precision=dtype,
         )
 
 

@@ -58,6 +58,7 @@ def predictor(model, slots):
         class_weights=(1.0, 1.0, 1.0),
         label_smoothing=0.0,
         skip_nonfinite=False,
+        precision=jnp.float32,
     )
     count = len(chosen.names)
     normaliser = Normaliser(mean=jnp.zeros(count), deviation=jnp.full(count, 3.0))

@@ -5,10 +5,12 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from tiny import assembled
 
 from jaxbeh.training import assemble as building
+from jaxbeh.training.programs import train_steps
 
 
 @functools.cache
@@ -54,6 +56,23 @@ def test_what_a_run_keeps_is_float32_whatever_the_precision():
     kept = jax.tree.leaves((state.params, state.batch_stats, state.opt_state, sums))
     assert {leaf.dtype.name for leaf in kept} == {"float32", "int32"}
     assert {leaf.dtype.name for leaf in jax.tree.leaves(state.params)} == {"float32"}
+
+
+@pytest.mark.parametrize(("precision", "copied"), [("float32", False), ("bfloat16", True)])
+def test_weights_are_converted_where_they_are_updated(precision, copied):
+    """The loop carries what products read: no step begins with a conversion of each weight."""
+    made, arguments = ready(precision)
+    steps = functools.partial(train_steps, made.recipe, optax.identity(), made.turn, made.devices)
+    state = arguments[0].replace(opt_state=optax.identity().init(arguments[0].params))
+    (loop,) = [
+        equation
+        for equation in jax.make_jaxpr(steps)(state, *arguments[1:]).eqns
+        if equation.primitive.name == "scan"
+    ]
+    carried = [variable.aval for variable in loop.outvars]
+    wanted = [leaf.shape for leaf in jax.tree.leaves(state.params) if leaf.ndim > 1]
+    found = [aval.shape for aval in carried if aval.dtype == jnp.bfloat16]
+    assert found == (wanted if copied else [])
 
 
 def test_half_precision_trains_alike():

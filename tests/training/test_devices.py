@@ -11,20 +11,16 @@ from types import SimpleNamespace
 
 import jax
 import numpy as np
-import optax
 import pytest
 from recordings import SEVEN, recording, wander
 from tiny import assembled, run
 
-from jaxbeh.config import load_config
 from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, build_store, gather, nbytes, window_table
 from jaxbeh.errors import RunError
 from jaxbeh.training import assemble as building
 from jaxbeh.training.devices import SIDE_BY_SIDE, Devices
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import build_programs
-from jaxbeh.training.recipe import Recipe
 from jaxbeh.vocabulary import SlotTable
 from tests.conftest import xla_flags
 
@@ -192,25 +188,10 @@ def test_a_run_is_on_all_devices(tmp_path):
     assert (tmp_path / "metrics.jsonl").exists()
 
 
-@pytest.mark.parametrize(("model", "wanted"), [("conv_bilstm", [True]), ("tcn", []), ("mlp", [])])
-def test_only_the_step_of_the_conv_bilstm_is_asked_to_run_side_by_side(model, wanted, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        Devices, "jit", lambda *_, side_by_side=False, **__: asked.append(side_by_side)
-    )
-    recipe = Recipe.from_config(load_config("v6", [f"model.name={model}"]))
-    plan = EpochPlan(windows=8, steps=1, rows=8, steps_per_call=1)
-    build_programs(recipe, optax.identity(), plan, plan, Devices.all())
-    assert len(asked) == 4
-    assert [one for one in asked if one] == wanted
-
-
-@pytest.mark.parametrize("asked", [True, False])
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
-def test_kernels_run_side_by_side_where_it_is_asked_for_on_a_gpu(platform, asked, monkeypatch):
+def test_kernels_run_side_by_side_on_a_gpu(platform, monkeypatch):
     mesh = SimpleNamespace(devices=np.array([SimpleNamespace(platform=platform)]))
     monkeypatch.setattr(Devices, "everywhere", None)
     monkeypatch.setattr(jax, "jit", lambda _, **options: options["compiler_options"])
     devices = replace(Devices.all(), mesh=mesh)
-    found = devices.jit(len, side_by_side=asked)
-    assert found == (SIDE_BY_SIDE if asked and platform == "gpu" else None)
+    assert devices.jit(len) == (SIDE_BY_SIDE if platform == "gpu" else None)
