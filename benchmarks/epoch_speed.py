@@ -55,7 +55,7 @@ from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, leaves_of
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import build_programs
+from jaxbeh.training.programs import Arguments, build_programs, compile_ahead
 from jaxbeh.training.recipe import Recipe
 from jaxbeh.training.state import EpochSums
 from jaxbeh.vocabulary import SlotTable
@@ -153,7 +153,7 @@ class Variant:
             config.optimizer, config.schedule, self.plan.steps, config.training.epochs
         )
         rule = optimiser.build(config.optimizer, course.rate)
-        self._programs = build_programs(recipe, rule, self.plan, validation, devices)
+        built = build_programs(recipe, rule, self.plan, validation, devices)
         self._train, self._judged = (devices.place(store, whole=True) for store in stores)
         count = len(recipe.features.names)
         self._normaliser = devices.put(
@@ -164,8 +164,18 @@ class Variant:
         self._gather = jax.jit(gathering, out_shardings=devices.by_window)
         self.measured: defaultdict[str, list[float]] = defaultdict(list)
         began = time.perf_counter()
-        self._state = self._programs.init(self._root)
         self._sums = devices.put(EpochSums.zero())
+        state, step = devices.shapes((jax.eval_shape(built.init, self._root), np.int32(0)))
+        order = devices.shapes(jax.ShapeDtypeStruct((self.plan.steps, self.plan.rows), np.int32))
+        training = (self._sums, self._train, order, self._normaliser, self._root, self._one)
+        arguments = Arguments(
+            init=(self._root,),
+            shuffle=(self._root, step),
+            train=(state, *training),
+            validate=(state, self._judged, self._normaliser),
+        )
+        self._programs, _ = compile_ahead(built, arguments, 0, devices)
+        self._state = self._programs.init(self._root)
         self.epoch()
         self.first = time.perf_counter() - began
         if devices.count > 1:

@@ -35,6 +35,7 @@ from jaxbeh.training.layout import (
 from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import (
+    Arguments,
     Programs,
     ValidationSums,
     build_programs,
@@ -58,6 +59,7 @@ class Assembled:
 
     Attributes:
         programs: compiled calls.
+        state: shapes and dtypes of what is trained.
         plan: of the training epoch.
         turn: of the training on one shard; the same where all frames stay on the devices.
         frames: stores, brought to the devices when they are first asked for.
@@ -77,6 +79,7 @@ class Assembled:
     """
 
     programs: Programs
+    state: TrainState
     plan: EpochPlan
     turn: EpochPlan
     frames: Frames
@@ -110,7 +113,7 @@ def assemble(
     whole: bool | None = None,
     shards: tuple[int, int] | None = None,
 ) -> Assembled:
-    """Decide where the frames go, and compile the training program; nothing is copied yet.
+    """Decide where the frames go, and compile the programs; nothing is copied yet.
 
     Args:
         config: the run's settings.
@@ -160,19 +163,30 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_programs(recipe, rule, turn, judged, devices, layout.rotates)
     root = devices.key(settings.seed)
-    arguments = (
-        devices.shapes(jax.eval_shape(programs.init, root)),
-        devices.shapes(EpochSums.zero()),
-        layout.shapes(),
-        devices.shapes(jax.ShapeDtypeStruct((turn.steps, turn.rows), np.int32)),
-        devices.shapes(Normaliser.template(recipe.features)),
-        devices.shapes(root),
-        devices.shapes(np.float32(1)),
+    state = jax.eval_shape(programs.init, root)
+    shapes = devices.shapes
+    placed, key = shapes(state), shapes(root)
+    store, normaliser = layout.shapes(layout.train), shapes(Normaliser.template(recipe.features))
+    order = shapes(jax.ShapeDtypeStruct((turn.steps, turn.rows), np.int32))
+    arguments = Arguments(
+        init=(key,),
+        shuffle=(key, shapes(np.int32(0)), *((store.windows,) if layout.rotates else ())),
+        train=(
+            placed,
+            shapes(EpochSums.zero()),
+            store,
+            order,
+            normaliser,
+            key,
+            shapes(np.float32(1)),
+        ),
+        validate=(placed, layout.shapes(layout.validation), normaliser),
     )
     held = layout.train.room.nbytes(layout.train.store, 1 if layout.whole else devices.count)
-    programs, step = compile_ahead(programs, arguments, held)
+    programs, step = compile_ahead(programs, arguments, held, devices)
     return Assembled(
         programs=programs,
+        state=state,
         plan=plan,
         turn=turn,
         frames=layout.frames(settings.seed),
@@ -235,7 +249,7 @@ def first_snapshot(assembled: Assembled, dataset: Dataset) -> Snapshot:
 def template(assembled: Assembled) -> Snapshot:
     """A snapshot of shapes and dtypes, without computing anything."""
     return Snapshot(
-        train=jax.eval_shape(assembled.programs.init, assembled.root),
+        train=assembled.state,
         sums=EpochSums.zero(),
         loop=LoopState.start(),
         normaliser=Normaliser.template(assembled.recipe.features),

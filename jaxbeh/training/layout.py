@@ -93,9 +93,9 @@ class Layout:
         sides = [side.room.nbytes(side.store, blocks) for side in (self.train, self.validation)]
         return _AT_ONCE * max(sides) if self.rotates else sum(sides)
 
-    def shapes(self) -> FrameStore:
-        """Shapes and dtypes of what the training program works on."""
-        return self.devices.store_shapes(self.train.room.shapes(self.train.store), self.whole)
+    def shapes(self, side: Side) -> FrameStore:
+        """Shapes and placements of what a program works on at a time, of one side."""
+        return self.devices.store_shapes(side.room.shapes(side.store), self.whole)
 
     def frames(self, seed: int) -> Frames:
         """What the loop has the frames from; nothing is copied to the devices yet."""

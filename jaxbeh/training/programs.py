@@ -1,7 +1,8 @@
 """The compiled programs: some steps of an epoch, validation, the normaliser's statistics."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -99,32 +100,51 @@ def build_programs(
     )
 
 
+@dataclass(frozen=True)
+class Arguments:
+    """Shapes and placements of what each of a run's programs is called with; see `Programs`."""
+
+    init: tuple[Any, ...]
+    shuffle: tuple[Any, ...]
+    train: tuple[Any, ...]
+    validate: tuple[Any, ...]
+
+
 def compile_ahead(
-    programs: Programs, arguments: Sequence[Any], frames: int
+    programs: Programs, arguments: Arguments, frames: int, devices: Devices
 ) -> tuple[Programs, int]:
-    """Compile the training program before there is anything on the devices.
+    """Compile all programs before there is anything on the devices.
+
+    They are compiled at the same time, or in turn where other processes compile them too and wait
+    for each other's choice of kernels.
 
     Args:
         programs: as built.
-        arguments: shapes and placements of what `train` will be called with.
-        frames: bytes of a device that the store among them takes.
+        arguments: what they will be called with.
+        frames: bytes of a device that the store among those of `train` takes.
+        devices: where.
 
     Returns:
-        The programs with the compiled one, and the bytes of a device that a call takes beside the
+        The compiled programs, and the bytes of a device that a call of `train` takes beside the
         frames, by XLA's count; 0 where a backend does not say.
     """
-    jitted: Any = programs.train
-    compiled = jitted.lower(*arguments).compile()
-    found = compiled.memory_analysis()
+    with ThreadPoolExecutor(None if devices.hosts.count == 1 else 1) as pool:
+        # Traced one after another, by this thread; the longest to compile begins.
+        compiling = {
+            name: pool.submit(getattr(programs, name).lower(*getattr(arguments, name)).compile)
+            for name in ("train", "validate", "init", "shuffle")
+        }
+    compiled: dict[str, Any] = {name: future.result() for name, future in compiling.items()}
+    found = compiled["train"].memory_analysis()
     if found is None:
-        return replace(programs, train=compiled), 0
+        return Programs(**compiled), 0
     taken = (
         found.argument_size_in_bytes
         + found.output_size_in_bytes
         + found.temp_size_in_bytes
         - found.alias_size_in_bytes
     )
-    return replace(programs, train=compiled), max(0, taken - frames)
+    return Programs(**compiled), max(0, taken - frames)
 
 
 def init_state(recipe: Recipe, optimiser: optax.GradientTransformation, root: Array) -> TrainState:

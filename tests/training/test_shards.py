@@ -163,9 +163,8 @@ def test_one_compilation_a_program_and_two_shards_on_the_device(tmp_path, monkey
     shards = sum(made.shards)
     assert len(most) - 1 > 3 * shards
     assert max(most) == 2
-    assert made.programs.validate._cache_size() == 1
-    assert made.programs.shuffle._cache_size() == 1
-    assert isinstance(made.programs.train, jax.stages.Compiled)
+    for program in vars(made.programs).values():
+        assert isinstance(program, jax.stages.Compiled)
     assert len(compiled) == times
 
 

@@ -35,7 +35,7 @@ from jaxbeh.training.pairs.programs import (
 )
 from jaxbeh.training.pairs.recipe import PairRecipe, TrackRecipe
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import LEAST_WEIGHT, Programs, compile_ahead
+from jaxbeh.training.programs import LEAST_WEIGHT, Arguments, Programs, compile_ahead
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
 
@@ -46,6 +46,7 @@ class Assembled:
 
     Attributes:
         programs: compiled calls.
+        state: shapes and dtypes of what is trained.
         plan: of the training epoch.
         data: on the devices.
         root: the run's key, on the device.
@@ -59,6 +60,7 @@ class Assembled:
     """
 
     programs: Programs
+    state: TrainState
     plan: EpochPlan
     data: PairData
     root: jax.Array
@@ -158,20 +160,31 @@ def assemble_tracks(
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_track_programs(recipe, rule, plan, members, devices, validate)
     root = devices.key(settings.seed)
-    arguments = (
-        devices.shapes(jax.eval_shape(programs.init, root)),
-        devices.shapes(EpochSums.zero()),
-        devices.shapes(data),
-        devices.shapes(jax.ShapeDtypeStruct((plan.steps, members.count, plan.rows), np.int32)),
-        devices.shapes(recipe.statistics),
-        devices.shapes(root),
-        devices.shapes(np.float32(1)),
+    state = jax.eval_shape(programs.init, root)
+    shapes = devices.shapes
+    placed, key = shapes(state), shapes(root)
+    held, statistics = shapes(data), shapes(recipe.statistics)
+    order = shapes(jax.ShapeDtypeStruct((plan.steps, members.count, plan.rows), np.int32))
+    arguments = Arguments(
+        init=(key,),
+        shuffle=(key, shapes(np.int32(0)), held.trained),
+        train=(
+            placed,
+            shapes(EpochSums.zero()),
+            held,
+            order,
+            statistics,
+            key,
+            shapes(np.float32(1)),
+        ),
+        validate=(placed, held, statistics),
     )
-    programs, step = compile_ahead(programs, arguments, nbytes)
+    programs, step = compile_ahead(programs, arguments, nbytes, devices)
     budget = Budget(nbytes, step, devices.memory)
     require_room(devices, budget, members.count)
     return Assembled(
         programs=programs,
+        state=state,
         plan=plan,
         data=devices.put(data),
         root=root,
@@ -196,7 +209,7 @@ def first_snapshot(assembled: Assembled, statistics: Normaliser | None = None) -
 def template(assembled: Assembled) -> Snapshot:
     """A snapshot of shapes and dtypes, without computing anything."""
     return Snapshot(
-        train=jax.eval_shape(assembled.programs.init, assembled.root),
+        train=assembled.state,
         sums=EpochSums.zero(),
         loop=LoopState.start(),
         normaliser=assembled.recipe.statistics,

@@ -85,7 +85,7 @@ def test_on_a_cpu_there_are_the_activations_of_one_member_at_a_time():
         """Bytes of a step beside the frames, and of the state that is kept between steps."""
         config = tiny_config("network.width=16", "training.batch_size=64")
         made = building.assemble(config, DATASET, members=Members.all(2, seeds))
-        state = jax.eval_shape(made.programs.init, made.root)
+        state = made.state
         kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
         return np.array([made.budget.step, kept])
 
