@@ -8,12 +8,12 @@ Runs the programs of a training run as its loop runs them: the shuffle, the call
 validation, one fetch an epoch. `--batch` counts the windows of a step on each device. Numbers of
 devices take turns, round by round, in one process.
 
-One JSON line a variant: seconds of the first epoch, which compiles, and of the others (median, and
-largest less smallest); steps and windows a second; the seconds of a hundred epochs with a
-checkpoint every fifth (written and waited for, the way training does); and the share of the matrix
-units' measured ceiling that the arithmetic of `FLOPS_A_WINDOW` comes to. A process that measures
-one variant gives the peak memory of the fullest device as well. With 1 among `--devices`, several
-have an efficiency: their windows a second over those of as many single devices.
+One JSON line a variant: seconds of compilation, of the first epoch with it, and of the others
+(median, and largest less smallest); steps and windows a second; the seconds of a hundred epochs
+with a checkpoint every fifth (written and waited for, the way training does); and the share of the
+matrix units' measured ceiling that the arithmetic of `FLOPS_A_WINDOW` comes to. A process that
+measures one variant gives the peak memory of the fullest device as well. With 1 among `--devices`,
+several have an efficiency: their windows a second over those of as many single devices.
 
 Where a step's time goes, in milliseconds a step, medians over the same rounds (`beside` and
 `exchange` with 1 among `--devices`):
@@ -52,10 +52,11 @@ from jaxbeh.settings.run import Config
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
 from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, leaves_of
+from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import Arguments, build_programs, compile_ahead
+from jaxbeh.training.programs import build_programs
 from jaxbeh.training.recipe import Recipe
 from jaxbeh.training.state import EpochSums
 from jaxbeh.vocabulary import SlotTable
@@ -126,12 +127,13 @@ def only_sum(devices: Devices) -> Callable[[object], object]:
 
 
 class Variant:
-    """A run's programs on some devices, compiled by a first epoch.
+    """A run's programs on some devices, compiled, and run for a first epoch.
 
     Attributes:
         plan: of the training epoch.
         judged: windows of the validation pass.
-        first: seconds of the first epoch.
+        compiled: seconds of compilation.
+        first: seconds of the first epoch, with compilation.
         measured: what was measured in the rounds, by name, in seconds.
         loss: of the last epoch.
     """
@@ -148,7 +150,7 @@ class Variant:
         devices.require_shared(validation)
         self.judged = validation.windows
         recipe = Recipe.from_config(config, devices.mesh if devices.count > 1 else None)
-        self.dtype = recipe.model.dtype
+        self.dtype = recipe.precision
         course = schedule.build(
             config.optimizer, config.schedule, self.plan.steps, config.training.epochs
         )
@@ -165,16 +167,13 @@ class Variant:
         self.measured: defaultdict[str, list[float]] = defaultdict(list)
         began = time.perf_counter()
         self._sums = devices.put(EpochSums.zero())
-        state, step = devices.shapes((jax.eval_shape(built.init, self._root), np.int32(0)))
-        order = devices.shapes(jax.ShapeDtypeStruct((self.plan.steps, self.plan.rows), np.int32))
-        training = (self._sums, self._train, order, self._normaliser, self._root, self._one)
-        arguments = Arguments(
-            init=(self._root,),
-            shuffle=(self._root, step),
-            train=(state, *training),
-            validate=(state, self._judged, self._normaliser),
+        arguments = Arguments.of(
+            *(built, devices, self._root, self._train, (self.plan.steps, self.plan.rows)),
+            judged=self._judged,
+            normaliser=self._normaliser,
         )
         self._programs, _ = compile_ahead(built, arguments, 0, devices)
+        self.compiled = time.perf_counter() - began
         self._state = self._programs.init(self._root)
         self.epoch()
         self.first = time.perf_counter() - began
@@ -297,6 +296,7 @@ def describe(variant: Variant) -> dict[str, object]:
         "batch_a_device": plan.rows // count,
         "windows": [plan.windows, variant.judged],
         "steps": plan.steps,
+        "compile_s": round(variant.compiled, 2),
         "first_epoch_s": round(variant.first, 2),
         "epoch_s": round(epoch, 3),
         "epoch_spread_s": round(max(times) - min(times), 3),

@@ -4,13 +4,14 @@ r"""Does letting a GPU's kernels run side by side change a bit, and what does it
     python benchmarks/side_by_side.py --configs v6 --set training.epochs=20
 
 Every recipe is trained on the synthetic default with the kernels of all its programs one after
-another, the same again, and with each waiting only for those whose results it uses, loops and all.
+another, the same again, and as training compiles them: each waits only for those whose results it
+uses.
 If the compiler overlooks that one uses another's result, the states differ. What kernels it chooses
 by their times for the first run it keeps for the others.
 
-One JSON line a recipe: whether the states of the second and of the third run are the first's to the
-last bit after every epoch, and the seconds of the fastest epoch, each way. Ends with 1 if those of
-the third are not.
+One JSON line a recipe: whether the states of the second run are the first's to the last bit after
+every epoch (`repeated`; otherwise nothing is decided) and those of the third (`same`), and the
+seconds of the fastest epoch, each way. Ends with 1 unless both hold.
 """
 
 import argparse
@@ -29,22 +30,33 @@ from jaxbeh.config import load_config
 from jaxbeh.settings.run import Config
 from jaxbeh.tasks import prepare
 from jaxbeh.tasks.task import Task
-from jaxbeh.training.devices import SIDE_BY_SIDE, Devices
+from jaxbeh.training import compilation
 
 IN_TURN = {"xla_gpu_command_buffer_scheduling_mode": "SERIALIZE"}
-WAYS = {"in_turn": IN_TURN, "again": IN_TURN, "side_by_side": SIDE_BY_SIDE}
+WAYS: dict[str, Callable[..., dict[str, str] | None]] = {
+    "in_turn": lambda *_: IN_TURN,
+    "again": lambda *_: IN_TURN,
+    "side_by_side": compilation.options,
+}
 
 
-def epochs_of(task: Task, config: Config, compiler_options: dict[str, str]) -> list[dict[str, Any]]:
-    """What each epoch of a run says of itself, all its programs compiled with these options."""
+def epochs_of(
+    task: Task, config: Config, options: Callable[..., dict[str, str] | None], kernels: str
+) -> list[dict[str, Any]]:
+    """What each epoch of a run says of itself.
 
-    def jit(devices: Devices, function: Callable[..., Any], **options: Any) -> Any:
-        placement = devices.everywhere
-        return jax.jit(
-            function, out_shardings=placement, compiler_options=compiler_options, **options
-        )
+    Args:
+        task: what is trained.
+        config: its settings.
+        options: the compiler's for a program, as `compilation.options`.
+        kernels: a folder that keeps which kernels were chosen.
+    """
+    kept = {"xla_gpu_per_fusion_autotune_cache_dir": kernels}
 
-    with mock.patch.object(Devices, "jit", jit), tempfile.TemporaryDirectory() as folder:
+    def both(*given: Any) -> dict[str, str]:
+        return (options(*given) or {}) | kept
+
+    with mock.patch.object(compilation, "options", both), tempfile.TemporaryDirectory() as folder:
         return train(task, config, Path(folder) / "run").folder.metrics()
 
 
@@ -54,9 +66,8 @@ def compare(name: str, overrides: list[str]) -> dict[str, Any]:
     with reading() as told:
         _, recordings = open_to_train(None, config, told)
         task = prepare(recordings, config, told)
-    with tempfile.TemporaryDirectory() as chosen:
-        kept = {"xla_gpu_per_fusion_autotune_cache_dir": chosen}
-        epochs = {way: epochs_of(task, config, options | kept) for way, options in WAYS.items()}
+    with tempfile.TemporaryDirectory() as kernels:
+        epochs = {way: epochs_of(task, config, given, kernels) for way, given in WAYS.items()}
     states = {way: [line["state_sha256"] for line in lines] for way, lines in epochs.items()}
     seconds = {way: min(line["seconds"] for line in lines) for way, lines in epochs.items()}
     return {
@@ -80,6 +91,8 @@ def main() -> None:
         lines.append(compare(name, ["training.epochs=3", *given.overrides]))
         device = {"device": jax.devices()[0].device_kind, "jax": jax.__version__}
         print(json.dumps(lines[-1] | device), flush=True)
+    if not all(line["repeated"] for line in lines):
+        raise SystemExit("undecided: in turn, what was trained twice is not the same")
     if not all(line["same"] for line in lines):
         raise SystemExit("side by side, what was trained is not the same")
 

@@ -41,9 +41,10 @@ from jaxbeh.config import load_config
 from jaxbeh.data.store import FrameStore, build_store, window_table
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.training import optimiser, schedule
+from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import Programs, build_programs
+from jaxbeh.training.programs import build_programs
 from jaxbeh.training.recipe import Recipe
 from jaxbeh.training.state import EpochSums
 from jaxbeh.vocabulary import KEYPOINT_SLOTS, MOUSE_SLOTS, SlotTable
@@ -80,37 +81,35 @@ def neutral() -> tuple[np.ndarray, np.ndarray]:
     return np.where(heavy, 2, 0).astype(np.float32), np.where(heavy, 2, 20).astype(np.float32)
 
 
-def jaxbeh_programs(precision: str, batch: int, steps: int) -> tuple[Programs, FrameStore]:
-    """v6's programs over invented frames, `steps` of a call."""
+def jaxbeh_variant(precision: str, batch: int, steps: int) -> Variant:
+    """The programs of a run, called as the loop calls them."""
     config = load_config("v6", [f"training.precision={precision}", f"training.batch_size={batch}"])
     recipe = Recipe.from_config(config)
-    store = invented_store(config, FRAMES)
+    devices = Devices.of(jax.devices()[:1])
+    store = devices.put(invented_store(config, FRAMES))
     windows = len(store.windows) // (batch * steps) * batch * steps
     plan = EpochPlan(windows=windows, steps=windows // batch, rows=batch, steps_per_call=steps)
     course = schedule.build(config.optimizer, config.schedule, plan.steps, config.training.epochs)
     rule = optimiser.build(config.optimizer, course.rate)
-    devices = Devices.of(jax.devices()[:1])
-    return build_programs(recipe, rule, plan, plan, devices), devices.put(store)
-
-
-def jaxbeh_variant(precision: str, batch: int, steps: int) -> Variant:
-    """The programs of a run, called as the loop calls them."""
-    programs, store = jaxbeh_programs(precision, batch, steps)
-    root = jax.random.key(0)
-    state, sums, normaliser = jax.device_put(
-        (programs.init(root), EpochSums.zero(), Normaliser(*neutral()))
+    root, normaliser = devices.key(0), devices.put(Normaliser(*neutral()))
+    began = time.perf_counter()
+    programs = build_programs(recipe, rule, plan, plan, devices)
+    arguments = Arguments.of(
+        *(programs, devices, root, store, (plan.steps, plan.rows)),
+        judged=store,
+        normaliser=normaliser,
     )
-    one = jax.device_put(np.float32(1))
+    programs, _ = compile_ahead(programs, arguments, 0, devices)
+    state, sums, one = programs.init(root), *devices.put((EpochSums.zero(), np.float32(1)))
     order = programs.shuffle(root, state.step)
 
     def run() -> float:
         nonlocal state, sums
         state, sums = programs.train(state, sums, store, order, normaliser, root, one)
         loss = float(sums.loss) / float(sums.weight)
-        sums = jax.device_put(EpochSums.zero())
+        sums = devices.put(EpochSums.zero())
         return loss
 
-    began = time.perf_counter()
     run()
     return Variant(run, time.perf_counter() - began)
 

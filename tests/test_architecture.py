@@ -175,6 +175,14 @@ def test_programs_are_compiled_where_they_are_assembled():
             assert not compiles, f"{module}:{node.lineno} compiles"
 
 
+def test_results_leave_the_devices_through_one_function():
+    for module, tree in MODULES.items():
+        for node in ast.walk(tree):
+            fetches = isinstance(node, ast.Attribute) and node.attr in {"device_get", "item"}
+            if fetches and row_of(module) in {"training", "inference"}:
+                assert module == "jaxbeh.training.fetch", f"{module}:{node.lineno} fetches"
+
+
 HELP = """
 import runpy, sys
 module, *sys.argv[1:] = sys.argv[1:]

@@ -20,6 +20,7 @@ from jaxbeh.metrics.frames import frame_scores
 from jaxbeh.settings.run import SceneConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
+from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
@@ -35,11 +36,9 @@ from jaxbeh.training.layout import (
 from jaxbeh.training.loop import Run, Validation
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import (
-    Arguments,
     Programs,
     ValidationSums,
     build_programs,
-    compile_ahead,
     coordinate_comoments,
     feature_moments,
 )
@@ -163,30 +162,18 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_programs(recipe, rule, turn, judged, devices, layout.rotates)
     root = devices.key(settings.seed)
-    state = jax.eval_shape(programs.init, root)
-    shapes = devices.shapes
-    placed, key = shapes(state), shapes(root)
-    store, normaliser = layout.shapes(layout.train), shapes(Normaliser.template(recipe.features))
-    order = shapes(jax.ShapeDtypeStruct((turn.steps, turn.rows), np.int32))
-    arguments = Arguments(
-        init=(key,),
-        shuffle=(key, shapes(np.int32(0)), *((store.windows,) if layout.rotates else ())),
-        train=(
-            placed,
-            shapes(EpochSums.zero()),
-            store,
-            order,
-            normaliser,
-            key,
-            shapes(np.float32(1)),
-        ),
-        validate=(placed, layout.shapes(layout.validation), normaliser),
+    store = layout.shapes(layout.train)
+    arguments = Arguments.of(
+        *(programs, devices, root, store, (turn.steps, turn.rows)),
+        judged=layout.shapes(layout.validation),
+        normaliser=Normaliser.template(recipe.features),
+        ordered=(store.windows,) if layout.rotates else (),
     )
     held = layout.train.room.nbytes(layout.train.store, 1 if layout.whole else devices.count)
     programs, step = compile_ahead(programs, arguments, held, devices)
     return Assembled(
         programs=programs,
-        state=state,
+        state=arguments.state,
         plan=plan,
         turn=turn,
         frames=layout.frames(settings.seed),

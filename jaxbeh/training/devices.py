@@ -21,12 +21,6 @@ from jaxbeh.training.plan import EpochPlan
 
 T = TypeVar("T")
 
-SIDE_BY_SIDE = {
-    "xla_gpu_command_buffer_scheduling_mode": "CONCURRENT",
-    "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE",
-}
-"""XLA's names for it; its own list of what a graph of kernels may hold, with loops."""
-
 
 @dataclass(frozen=True)
 class Devices:
@@ -73,19 +67,11 @@ class Devices:
     def jit(self, function: Callable[..., Any], **options: Any) -> Any:
         """`jax.jit` of a program for the global batch; what it returns is on every device.
 
-        On a GPU a kernel waits only for those whose results it uses, and loops stay there.
-
         Args:
             function: the program.
             options: more of `jax.jit`'s.
         """
-        on_a_gpu = self.mesh.devices.flat[0].platform == "gpu"
-        return jax.jit(
-            function,
-            out_shardings=self.everywhere,
-            compiler_options=SIDE_BY_SIDE if on_a_gpu else None,
-            **options,
-        )
+        return jax.jit(function, out_shardings=self.everywhere, **options)
 
     def put(self, tree: T) -> T:
         """Copy a pytree, the same in every process, to every device."""

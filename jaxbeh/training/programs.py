@@ -1,7 +1,6 @@
-"""The compiled programs: some steps of an epoch, validation, the normaliser's statistics."""
+"""The programs of a run: some steps of an epoch, validation, the normaliser's statistics."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -79,7 +78,7 @@ def build_programs(
     devices: Devices,
     shards: bool = False,
 ) -> Programs:
-    """Assemble and jit; nothing is compiled before the first call.
+    """Assemble and jit; nothing is compiled yet.
 
     Args:
         recipe: what is trained.
@@ -98,53 +97,6 @@ def build_programs(
         ),
         validate=devices.jit(partial(validate, recipe, validation, devices)),
     )
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Shapes and placements of what each of a run's programs is called with; see `Programs`."""
-
-    init: tuple[Any, ...]
-    shuffle: tuple[Any, ...]
-    train: tuple[Any, ...]
-    validate: tuple[Any, ...]
-
-
-def compile_ahead(
-    programs: Programs, arguments: Arguments, frames: int, devices: Devices
-) -> tuple[Programs, int]:
-    """Compile all programs before there is anything on the devices.
-
-    They are compiled at the same time, or in turn where other processes compile them too and wait
-    for each other's choice of kernels.
-
-    Args:
-        programs: as built.
-        arguments: what they will be called with.
-        frames: bytes of a device that the store among those of `train` takes.
-        devices: where.
-
-    Returns:
-        The compiled programs, and the bytes of a device that a call of `train` takes beside the
-        frames, by XLA's count; 0 where a backend does not say.
-    """
-    with ThreadPoolExecutor(None if devices.hosts.count == 1 else 1) as pool:
-        # Traced one after another, by this thread; the longest to compile begins.
-        compiling = {
-            name: pool.submit(getattr(programs, name).lower(*getattr(arguments, name)).compile)
-            for name in ("train", "validate", "init", "shuffle")
-        }
-    compiled: dict[str, Any] = {name: future.result() for name, future in compiling.items()}
-    found = compiled["train"].memory_analysis()
-    if found is None:
-        return Programs(**compiled), 0
-    taken = (
-        found.argument_size_in_bytes
-        + found.output_size_in_bytes
-        + found.temp_size_in_bytes
-        - found.alias_size_in_bytes
-    )
-    return Programs(**compiled), max(0, taken - frames)
 
 
 def init_state(recipe: Recipe, optimiser: optax.GradientTransformation, root: Array) -> TrainState:

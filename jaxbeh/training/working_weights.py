@@ -20,7 +20,7 @@ def working_copies(params: Any, dtype: DTypeLike) -> Any:
 
     Returns:
         Its weights, the leaves of two axes or more, as `dtype`; `None` in place of its vectors,
-        which models add and normalise with in float32, and of weights that are `dtype` already.
+        some of which models read in float32, and of weights that are `dtype` already.
     """
 
     def copied(leaf: Array) -> Array | None:

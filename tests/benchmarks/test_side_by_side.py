@@ -1,4 +1,4 @@
-"""The comparison of kernels side by side and in turn: its two runs, and what it says of them."""
+"""The comparison of kernels side by side and in turn: its three runs, what it says of them."""
 
 import json
 
@@ -18,17 +18,21 @@ def test_all_runs_are_made_and_a_cpu_trains_the_same(python, long):
     assert set(line["epoch_seconds"]) == {"in_turn", "again", "side_by_side"}
 
 
-def test_states_that_differ_are_told(monkeypatch):
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [("aab", "side by side, what was trained is not the same"), ("aba", "undecided")],
+)
+def test_states_that_differ_are_told(states, said, monkeypatch, capsys):
     import side_by_side
 
-    def epochs_of(*given):
-        way = given[-1]["xla_gpu_command_buffer_scheduling_mode"]
-        return [{"state_sha256": "a", "seconds": 1.0}, {"state_sha256": way, "seconds": 2.0}]
+    made = iter(states)
+
+    def epochs_of(*_):
+        return [{"state_sha256": "0", "seconds": 1.0}, {"state_sha256": next(made), "seconds": 2.0}]
 
     monkeypatch.setattr(side_by_side, "epochs_of", epochs_of)
-    found = side_by_side.compare("debug", [])
-    assert found["repeated"]
-    assert not found["same"]
     monkeypatch.setattr("sys.argv", ["side_by_side.py", "--configs", "debug"])
-    with pytest.raises(SystemExit, match="not the same"):
+    with pytest.raises(SystemExit, match=said):
         side_by_side.main()
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (line["repeated"], line["same"]) == (states == "aab", states == "aba")

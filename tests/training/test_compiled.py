@@ -39,7 +39,8 @@ def compiled(precision):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_no_number_is_of_double_precision(precision):
-    assert "f64[" not in compiled(precision)
+    for program in vars(ready(precision)[0].programs).values():
+        assert "f64[" not in program.as_text()
     assert "f32[" in compiled(precision)
 
 
@@ -60,7 +61,7 @@ def test_what_a_run_keeps_is_float32_whatever_the_precision():
 
 @pytest.mark.parametrize(("precision", "copied"), [("float32", False), ("bfloat16", True)])
 def test_weights_are_converted_where_they_are_updated(precision, copied):
-    """The loop carries what products read: no step begins with a conversion of each weight."""
+    """The loop carries what products read: no step converts a weight."""
     made, arguments = ready(precision)
     steps = functools.partial(train_steps, made.recipe, optax.identity(), made.turn, made.devices)
     state = arguments[0].replace(opt_state=optax.identity().init(arguments[0].params))
@@ -73,6 +74,24 @@ def test_weights_are_converted_where_they_are_updated(precision, copied):
     wanted = [leaf.shape for leaf in jax.tree.leaves(state.params) if leaf.ndim > 1]
     found = [aval.shape for aval in carried if aval.dtype == jnp.bfloat16]
     assert found == (wanted if copied else [])
+    body = loop.params["jaxpr"].jaxpr
+    read = halved(body, [variable for variable in body.invars if variable.aval.ndim > 1])
+    assert read == []
+
+
+def halved(jaxpr, variables):
+    """Shapes of those of some variables that a program converts to bfloat16."""
+    found = []
+    for equation in jaxpr.eqns:
+        given = [
+            at for at, value in enumerate(equation.invars) if any(value is one for one in variables)
+        ]
+        if given and equation.params.get("new_dtype") == jnp.bfloat16:
+            found.append(equation.invars[0].aval.shape)
+        inner = getattr(equation.params.get("jaxpr"), "jaxpr", None)
+        if given and inner is not None:
+            found += halved(inner, [inner.invars[at] for at in given])
+    return found
 
 
 def test_half_precision_trains_alike():

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -19,7 +18,7 @@ from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, build_store, gather, nbytes, window_table
 from jaxbeh.errors import RunError
 from jaxbeh.training import assemble as building
-from jaxbeh.training.devices import SIDE_BY_SIDE, Devices
+from jaxbeh.training.devices import Devices
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.vocabulary import SlotTable
 from tests.conftest import xla_flags
@@ -186,12 +185,3 @@ def test_a_run_is_on_all_devices(tmp_path):
     assert made.devices.count == len(jax.devices()) == 2
     run(made, config, dataset, tmp_path)
     assert (tmp_path / "metrics.jsonl").exists()
-
-
-@pytest.mark.parametrize("platform", ["cpu", "gpu"])
-def test_kernels_run_side_by_side_on_a_gpu(platform, monkeypatch):
-    mesh = SimpleNamespace(devices=np.array([SimpleNamespace(platform=platform)]))
-    monkeypatch.setattr(Devices, "everywhere", None)
-    monkeypatch.setattr(jax, "jit", lambda _, **options: options["compiler_options"])
-    devices = replace(Devices.all(), mesh=mesh)
-    assert devices.jit(len) == (SIDE_BY_SIDE if platform == "gpu" else None)

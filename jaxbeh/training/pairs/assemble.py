@@ -17,6 +17,7 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.settings.pairs import PairConfig, TrackConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
+from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.frames import Batches
@@ -35,7 +36,7 @@ from jaxbeh.training.pairs.programs import (
 )
 from jaxbeh.training.pairs.recipe import PairRecipe, TrackRecipe
 from jaxbeh.training.plan import EpochPlan
-from jaxbeh.training.programs import LEAST_WEIGHT, Arguments, Programs, compile_ahead
+from jaxbeh.training.programs import LEAST_WEIGHT, Programs
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import EpochSums, LoopState, Snapshot, TrainState
 
@@ -160,31 +161,19 @@ def assemble_tracks(
     rule = optimiser.build(config.optimizer, course.rate)
     programs = build_track_programs(recipe, rule, plan, members, devices, validate)
     root = devices.key(settings.seed)
-    state = jax.eval_shape(programs.init, root)
-    shapes = devices.shapes
-    placed, key = shapes(state), shapes(root)
-    held, statistics = shapes(data), shapes(recipe.statistics)
-    order = shapes(jax.ShapeDtypeStruct((plan.steps, members.count, plan.rows), np.int32))
-    arguments = Arguments(
-        init=(key,),
-        shuffle=(key, shapes(np.int32(0)), held.trained),
-        train=(
-            placed,
-            shapes(EpochSums.zero()),
-            held,
-            order,
-            statistics,
-            key,
-            shapes(np.float32(1)),
-        ),
-        validate=(placed, held, statistics),
+    held = devices.shapes(data)
+    arguments = Arguments.of(
+        *(programs, devices, root, held, (plan.steps, members.count, plan.rows)),
+        judged=held,
+        normaliser=recipe.statistics,
+        ordered=(held.trained,),
     )
     programs, step = compile_ahead(programs, arguments, nbytes, devices)
     budget = Budget(nbytes, step, devices.memory)
     require_room(devices, budget, members.count)
     return Assembled(
         programs=programs,
-        state=state,
+        state=arguments.state,
         plan=plan,
         data=devices.put(data),
         root=root,

@@ -85,7 +85,7 @@ def build_track_programs(
     devices: Devices,
     validate: Callable[[TrainState, PairData, Normaliser | None], Any],
 ) -> Programs:
-    """Assemble and jit; nothing is compiled before the first call.
+    """Assemble and jit; nothing is compiled yet.
 
     Args:
         recipe: what is trained.

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -16,7 +17,7 @@ from jaxbeh.training.pairs import programs as module
 from jaxbeh.training.pairs.loss import entry_weights
 from jaxbeh.training.pairs.members import Members, together
 from jaxbeh.training.pairs.programs import NOT_JUDGED, Judged, judged_windows
-from jaxbeh.training.state import TrainState
+from jaxbeh.training.state import EpochSums, TrainState
 
 DATASET = tiny_dataset(tiny_config())
 
@@ -78,6 +79,26 @@ def test_a_member_among_others_is_the_one_trained_alone(fold, seed, long):
     same = together.judged.decisions[seed][own] == alone.judged.decisions[-1][own]
     assert own.any()
     assert same.mean() > 0.99  # where two are equally likely, rounding may decide
+
+
+def test_programs_are_compiled_once_in_single_precision_and_update_in_place():
+    made = trained().made
+    for program in vars(made.programs).values():
+        assert isinstance(program, jax.stages.Compiled)
+        assert "f64[" not in program.as_text()
+    put = made.devices.put
+    state, sums = jax.tree.map(jnp.copy, put((host(trained().state), EpochSums.zero())))
+    order = building.with_data(made).shuffle(made.root, state.step)
+    leaves = jax.tree.leaves((state, sums))
+    held = {pointer for leaf in leaves for pointer in pointers(leaf)}
+    scale = put(np.float32(1))
+    after = made.programs.train(state, sums, made.data, order, None, made.root, scale)
+    assert all(leaf.is_deleted() for leaf in leaves)
+    assert {pointer for leaf in jax.tree.leaves(after) for pointer in pointers(leaf)} == held
+
+
+def pointers(leaf):
+    return [shard.data.unsafe_buffer_pointer() for shard in leaf.addressable_shards]
 
 
 def test_on_a_cpu_there_are_the_activations_of_one_member_at_a_time():
