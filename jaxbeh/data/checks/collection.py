@@ -80,11 +80,12 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Looked:
-    """What one video gave; `content` is `None` if it could not be read."""
+    """What one video gave; content and events are `None` if they could not be read."""
 
     findings: list[CheckFinding]
     content: Content | None
     frames: int
+    events: int | None
 
 
 def examine(
@@ -115,14 +116,18 @@ def examine(
             result.findings += _without_labels(place, rows, result)
     result.videos = len(listed)
     contents = []
+    shown: dict[str, list[int]] = {}
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _FILES_AT_ONCE)) as threads:
         looked = threads.map(partial(_look, settings=settings), listed)
-        for number, video in enumerate(looked, 1):
+        for number, ((_, row), video) in enumerate(zip(listed, looked, strict=True), 1):
             result.findings += video.findings
             result.frames += video.frames
             if video.content is not None:
                 contents.append(video.content)
+            if video.events is not None:
+                shown.setdefault(row.lab_id, []).append(video.events)
             progress(number, len(listed))
+    result.findings += _without_events(_Place(root=root, side="train"), shown)
     result.findings += duplicates(contents)
     return result
 
@@ -173,6 +178,24 @@ def _without_labels(place: _Place, rows: list[VideoRow], result: Examination) ->
             else "write one line a video under its column names",
             count=max(1, len(rows)),
         )
+    ]
+
+
+def _without_events(place: _Place, shown: dict[str, list[int]]) -> list[CheckFinding]:
+    """Labs whose annotation files are all empty; events of each of their videos are given."""
+    return [
+        CheckFinding(
+            check="lab-without-events",
+            severity=Severity.WARNING,
+            file=str(place.root / f"{place.side}_annotation" / lab),
+            what=f"none of the lab's {len(events)} videos with an annotation file has an event",
+            remedy="see whether the annotations got there whole; if nothing happened at all, the "
+            "lab teaches what absence looks like, and no bout is predicted for its videos",
+            lab_id=lab,
+            count=len(events),
+        )
+        for lab, events in sorted(shown.items())
+        if not any(events)
     ]
 
 
@@ -229,6 +252,7 @@ def _look(listed: tuple[_Place, VideoRow], settings: DataSettings) -> _Looked:
             )
         except FileError as error:
             unreadable(error, annotation_file, "annotation-unreadable", _FETCH)
+    events = None if annotation is None else len(annotation.triples)
     try:
         tracking, met = read_tracking(file)
     except FileError as error:
@@ -236,7 +260,7 @@ def _look(listed: tuple[_Place, VideoRow], settings: DataSettings) -> _Looked:
             unreadable(error, file, "tracking-missing", _FETCH)
         else:
             unreadable(error, file, "tracking-unreadable", _FETCH)
-        return _Looked(findings, None, 0)
+        return _Looked(findings, None, 0, events)
     length, nose_to_tail = body_length(tracking, settings)
     measured = None if length is None else length / settings.assumed_body_length_cm
     low, high = POSSIBLE_FPS
@@ -257,7 +281,7 @@ def _look(listed: tuple[_Place, VideoRow], settings: DataSettings) -> _Looked:
     )
     findings += [finding for check in CHECKS for finding in check(case)]
     content = Content(row.video_id, row.lab_id, str(file), place.side, tracking.content_hash)
-    return _Looked(findings, content, tracking.frames)
+    return _Looked(findings, content, tracking.frames, events)
 
 
 def worst_first(findings: list[CheckFinding]) -> Iterator[tuple[CheckFinding, ...]]:

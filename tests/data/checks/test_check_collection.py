@@ -52,6 +52,20 @@ def test_nothing_to_train_on_is_told(tmp_path):
     assert (found.check, found.severity.value) == ("no-labels", "error")
 
 
+def test_a_lab_whose_annotations_are_all_empty_is_told(tmp_path):
+    quiet = [
+        dataclasses.replace(IN_ORDER[0], video_id=str(number), tracking=rows(walk(seed=number)))
+        for number in (3, 4, 5)
+    ]
+    quiet = [dataclasses.replace(one, events=()) for one in quiet]
+    empty = [dataclasses.replace(one, lab_id="Quiet") for one in quiet[:2]]
+    (found,) = look(write_folder(tmp_path, [*IN_ORDER, *empty, quiet[2]])).findings
+    assert (found.check, found.severity.value) == ("lab-without-events", "warning")
+    assert (found.lab_id, found.count) == ("Quiet", 2)
+    assert "none of the lab's 2 videos" in found.what
+    assert found.file.endswith("train_annotation/Quiet")
+
+
 def test_bad_files_are_findings_and_the_others_are_looked_at(tmp_path):
     lost, torn, bare = (
         dataclasses.replace(IN_ORDER[0], video_id=name) for name in ("lost", "torn", "bare")
