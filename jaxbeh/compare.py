@@ -1,5 +1,6 @@
 """The command `jaxbeh compare`: several runs side by side."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +73,13 @@ def _outcome(folder: "RunFolder") -> dict[str, str]:
 
 
 def _cell(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """A setting as a reader would write it: no braces, quotes or brackets."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_cell(part)}" for key, part in value.items())
+    if isinstance(value, tuple) and value:
+        between = "; " if isinstance(value[0], Mapping) else ", "
+        return between.join(map(_cell, value))
+    return "none" if value is None or value == () else str(value)
 
 
 def main() -> None:

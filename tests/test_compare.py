@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jaxbeh.compare import _cell
 from jaxbeh.config import load_config, to_yaml
 
 LINE = {"train_loss": 1.0, "val_loss": 1.0, "val_f1": {"background": 0.5}, "learning_rate": 1e-3}
@@ -49,6 +50,23 @@ def test_what_runs_reached_and_in_which_settings_they_differ(tmp_path, compared)
     assert rows["model.hidden"] == ["32", "8, 9"]
     assert rows["model.lstm_layers"] == ["2", "–"]
     assert "training.epochs" not in rows
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, "none"),
+        ((), "none"),
+        (0.5, "0.5"),
+        ((64, 128), "64, 128"),
+        (
+            ({"name": "still", "actions": ()}, {"name": "moving", "actions": ("run", "rear")}),
+            "name: still, actions: none; name: moving, actions: run, rear",
+        ),
+    ],
+)
+def test_a_setting_is_written_without_braces_and_quotes(value, cell):
+    assert _cell(value) == cell
 
 
 def test_a_run_without_an_epoch_has_no_figures(tmp_path, compared):
