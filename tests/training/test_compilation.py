@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import lax
 from jax.experimental import pallas
-from tiny import assembled
+from tiny import CONV_BILSTM, assembled
 
 from jaxbeh.training import compilation
 from jaxbeh.training.compilation import LOOPS_IN_GRAPHS, SIDE_BY_SIDE, nests_loops
@@ -72,7 +72,9 @@ def test_on_a_gpu_kernels_run_side_by_side_and_single_loops_are_in_graphs(
     assert compilation.options(devices, jax.make_jaxpr(program)(0.0).jaxpr) == wanted
 
 
-@pytest.mark.parametrize(("model", "nested"), [("conv_bilstm", True), ("tcn", False)])
+@pytest.mark.parametrize(
+    ("model", "nested"), [(CONV_BILSTM, True), (("model={name: mlp, hidden: [8]}",), False)]
+)
 def test_a_step_nests_loops_if_it_has_a_recurrence_in_float32(model, nested, monkeypatch):
     found = []
 
@@ -80,5 +82,5 @@ def test_a_step_nests_loops_if_it_has_a_recurrence_in_float32(model, nested, mon
         found.append(nests_loops(jaxpr))
 
     monkeypatch.setattr(compilation, "options", options)
-    assembled("training.precision=float32", model=(f"model.name={model}",))
+    assembled("training.precision=float32", model=model)
     assert found == [nested, nested, False, False]  # training, validation, first state, order
