@@ -5,9 +5,8 @@ r"""Does letting a GPU's kernels run side by side change a bit, and what does it
 
 Every recipe is trained on the synthetic default with the kernels of all its programs one after
 another, the same again, and as training compiles them: each waits only for those whose results it
-uses.
-If the compiler overlooks that one uses another's result, the states differ. What kernels it chooses
-by their times for the first run it keeps for the others.
+uses. If the compiler overlooks that one uses another's result, the states differ. What kernels it
+chooses by their times for the first run it keeps for the others.
 
 One JSON line a recipe: whether the states of the second run are the first's to the last bit after
 every epoch (`repeated`; otherwise nothing is decided) and those of the third (`same`), and the

@@ -43,6 +43,18 @@ def small(name):
     return build(SMALL[name], CLASSES)
 
 
+def in_training(model, params, variables, inputs):
+    """Logits as a training step has them: with dropout, normalised by the batch."""
+    logits, _ = model.apply(
+        {"params": params, **variables},
+        inputs,
+        train=True,
+        mutable=["batch_stats"],
+        rngs={"dropout": jax.random.key(1)},
+    )
+    return logits
+
+
 def batch(windows=3, length=24, seed=0):
     """Full windows; a third of the keypoints missing, and one window's last mouse throughout."""
     draw = np.random.default_rng(seed)

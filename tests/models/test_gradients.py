@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from batches import CLASSES, SMALL, batch, prefix, small
+from batches import CLASSES, SMALL, batch, in_training, prefix, small
 from scipy.special import logsumexp
 
 
@@ -25,14 +25,7 @@ def test_compiled_gradients_are_slopes(name):
     wanted64 = np.asarray(wanted, np.float64)
 
     def logits(params):
-        found, _ = model.apply(
-            {"params": params, **variables},
-            inputs,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": jax.random.key(1)},
-        )
-        return found
+        return in_training(model, params, variables, inputs)
 
     def loss(params):
         return -jnp.sum(wanted * jax.nn.log_softmax(logits(params))) / jnp.sum(wanted)

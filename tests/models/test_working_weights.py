@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from batches import CLASSES, SMALL, batch, compiled
+from batches import CLASSES, SMALL, batch, compiled, in_training
 
 from jaxbeh.models import build
 from jaxbeh.training.working_weights import with_copies, working_copies
@@ -21,13 +21,7 @@ def test_logits_and_gradients_are_those_by_the_parameters(name, long):
     assert len(jax.tree.leaves(copies)) >= 2
 
     def loss(params):
-        logits, _ = model.apply(
-            {"params": params, **variables},
-            inputs,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": jax.random.key(1)},
-        )
+        logits = in_training(model, params, variables, inputs)
         return jnp.sum(jnp.sin(logits)), logits
 
     step = compiled(jax.grad(loss, has_aux=True))

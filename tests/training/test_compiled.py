@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from tiny import assembled
+from watching import pointers
 
 from jaxbeh.training import assemble as building
 from jaxbeh.training.programs import train_steps
@@ -105,10 +106,6 @@ def test_half_precision_trains_alike():
     # Different, or the setting would do nothing; alike, by the 2⁻⁸ that bfloat16 is right to.
     assert losses["float32"] != losses["bfloat16"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=2**-8)
-
-
-def pointers(leaf):
-    return [shard.data.unsafe_buffer_pointer() for shard in leaf.addressable_shards]
 
 
 def test_the_state_is_updated_in_place():

@@ -8,8 +8,8 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from jax import monitoring
 from tiny import StopAfter, assembled, collection, run, settings
+from watching import compilations
 
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.shards import Room, part_of, share_out, sizes_of
@@ -134,7 +134,7 @@ def test_a_stop_in_the_middle_of_a_shard_continues_to_the_same_bits(tmp_path, de
 
 def test_one_compilation_a_program_and_two_shards_on_the_device(tmp_path, monkeypatch):
     config, dataset, made, _ = short_of_memory("training.epochs=3")
-    compiled, made_so_far, most = [], [], [0]
+    made_so_far, most = [], [0]
     place = Devices.place
 
     def counting(self, store, whole):
@@ -146,20 +146,13 @@ def test_one_compilation_a_program_and_two_shards_on_the_device(tmp_path, monkey
 
     monkeypatch.setattr(Devices, "place", counting)
 
-    def hear(event, _, **__):
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(event)
-
     first = building.first_snapshot(made, dataset)
     assert most[-1] == 1  # the normaliser's pass frees each shard before the next
-    monitoring.register_event_duration_secs_listener(hear)
-    try:
+    with compilations() as compiled:
         run(made, config, dataset, tmp_path)
         times = len(compiled)
         state = made.devices.put(first.train)
         building.validation_of(made, first.normaliser, ("a", "b", "c", "d")).launch(state)
-    finally:
-        monitoring.clear_event_listeners()
     shards = sum(made.shards)
     assert len(most) - 1 > 3 * shards
     assert max(most) == 2

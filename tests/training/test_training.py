@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import monitoring
 from tiny import assembled, run
+from watching import compilations
 
 from jaxbeh.data.store import gather
 from jaxbeh.training import assemble as building
@@ -141,17 +141,9 @@ def test_two_small_transfers_an_epoch_and_one_compilation(tmp_path, monkeypatch)
         return fetching.fetch(tree)
 
     monkeypatch.setattr(looping, "fetch", counting)
-    compiled, epochs = [], []
-
-    def hear(event, _, **__):
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(event)
-
-    monitoring.register_event_duration_secs_listener(hear)
-    try:
+    epochs = []
+    with compilations() as compiled:
         loop = run(made, config, dataset, tmp_path, lambda _: epochs.append(len(compiled)))
-    finally:
-        monitoring.clear_event_listeners()
     assert len(epochs) == 4
     assert epochs[0] == epochs[-1]
     small = [size for size in fetched if size < 100]

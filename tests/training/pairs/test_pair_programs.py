@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from tiny_pairs import host, tiny_config, tiny_dataset
+from watching import pointers
 
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.pairs import assemble as building
@@ -95,10 +96,6 @@ def test_programs_are_compiled_once_in_single_precision_and_update_in_place():
     after = made.programs.train(state, sums, made.data, order, None, made.root, scale)
     assert all(leaf.is_deleted() for leaf in leaves)
     assert {pointer for leaf in jax.tree.leaves(after) for pointer in pointers(leaf)} == held
-
-
-def pointers(leaf):
-    return [shard.data.unsafe_buffer_pointer() for shard in leaf.addressable_shards]
 
 
 def test_on_a_cpu_there_are_the_activations_of_one_member_at_a_time():
