@@ -89,7 +89,7 @@ def mlp(config: SceneConfig, dataset: Dataset, seed: int) -> float:
         for start in range(0, len(windows), 64):
             index = jnp.arange(start, min(start + 64, len(windows)), dtype=jnp.int32)
             found = gather(tiled, index, jnp.zeros_like(index), length, 2)
-            flat = model_inputs(assembled.recipe.features, normaliser, found).flat[..., :144]
+            flat = model_inputs(assembled.recipe, normaliser, found).flat[..., :144]
             known = np.asarray(found.labels) >= 0
             inputs.append(np.asarray(flat)[known])
             labels.append(np.asarray(found.labels)[known])

@@ -57,7 +57,7 @@ class ConvBiLSTM(nn.Module):
         drop = Dropout(self.dropout, batch_axis=1, deterministic=not train)
         x, mask = jnp.swapaxes(inputs.flat, 0, 1).astype(self.dtype), inputs.mask.T
         for channels in self.channels:
-            x = ShiftedConv(channels, dtype=self.dtype)(jnp.where(mask[..., None], x, 0.0))
+            x = ShiftedConv(channels, dtype=self.dtype)(x, mask)
             norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)
             x = norm(x.astype(jnp.float32), mask=mask[..., None]).astype(self.dtype)
             # One dropout mask for the two frames of a pooled step, which is dropout behind the

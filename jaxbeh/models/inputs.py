@@ -9,7 +9,7 @@ class Inputs:
     """A batch of windows as a model sees it.
 
     Attributes:
-        flat: float32 `[b, t, f]`, standardised; 0 where missing.
+        flat: `[b, t, f]`, standardised; 0 where missing; float32 or the dtype of products.
         points: float32 `[b, t, m, k, 2]`, centimetres; 0 where missing.
         points_valid: bool `[b, t, m, k]`.
         mask: bool `[b, t]`, true for a window's frames, false in the padding behind them.

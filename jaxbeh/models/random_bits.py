@@ -29,6 +29,11 @@ def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
     for axis in sorted(range(len(shape)), key=lambda axis: (axis == slowest, -axis)):
         index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
+    return hashed(index, (seed[0], seed[1]))
+
+
+def hashed(index: Array, seed: tuple[Array, Array]) -> Array:
+    """What `uniform_bits` makes of uint32 places and of its seed."""
     return _mix(_mix(index ^ seed[0]) + _mix(seed[1] ^ _mix(seed[0])))
 
 
@@ -38,7 +43,11 @@ def nearly_normal(seed: Array, shape: Sequence[int]) -> Array:
     Near enough to normal for noise on inputs (excess kurtosis −0.3, nothing beyond 3.5), at a
     fraction of the cost of inverting the distribution.
     """
-    bits = uniform_bits(seed, shape)
+    return nearly_normal_of(uniform_bits(seed, shape))
+
+
+def nearly_normal_of(bits: Array) -> Array:
+    """What `nearly_normal` makes of uniform bits."""
     total = (bits & 0xFF) + ((bits >> 8) & 0xFF) + ((bits >> 16) & 0xFF) + (bits >> 24)
     deviation = (4 * (256**2 - 1) / 12) ** 0.5
     drawn: Array = (total.astype(jnp.float32) - 510.0) * jnp.float32(1 / deviation)

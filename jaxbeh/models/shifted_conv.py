@@ -26,8 +26,16 @@ class ShiftedConv(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """`[t, b, i]` → `[t, b, channels]`."""
+    def __call__(self, x: Array, mask: Array) -> Array:
+        """Run the convolution.
+
+        Args:
+            x: `[t, b, i]`.
+            mask: bool `[t, b]`; where false, x counts as 0.
+
+        Returns:
+            `[t, b, channels]`.
+        """
         shape = (self.taps, x.shape[-1], self.channels)
         kernel = self.param("kernel", lecun_normal(in_axis=(0, 1)), shape)
         bias = self.param("bias", zeros, (self.channels,))
@@ -35,13 +43,13 @@ class ShiftedConv(nn.Module):
         if x.shape[-1] > self.channels:
             # The products are smaller than the inputs: they are shifted, not the inputs.
             products = x @ jnp.concatenate(list(kernel), axis=-1)
-            parts = self._shifted(products)
+            parts = self._shifted(jnp.where(mask[..., None], products, 0.0))
             sums = sum(
                 part[..., at * self.channels : (at + 1) * self.channels].astype(jnp.float32)
                 for at, part in enumerate(parts)
             )
             return (sums + bias).astype(self.dtype)
-        shifts = jnp.concatenate(self._shifted(x), axis=-1)
+        shifts = jnp.concatenate(self._shifted(jnp.where(mask[..., None], x, 0.0)), axis=-1)
         return shifts @ kernel.reshape(-1, self.channels) + bias.astype(self.dtype)
 
     def _shifted(self, x: Array) -> list[Array]:

@@ -38,8 +38,7 @@ class _Block(nn.Module):
         wide = nn.Dense(self.channels, dtype=self.dtype)
         skipped = x if x.shape[-1] == self.channels else wide(x)
         for _ in range(2):
-            x = jnp.where(mask[..., None], x, 0.0)
-            x = ShiftedConv(self.channels, self.dilation, dtype=self.dtype)(x)
+            x = ShiftedConv(self.channels, self.dilation, dtype=self.dtype)(x, mask)
             x = nn.LayerNorm()(x.astype(jnp.float32)).astype(self.dtype)
             x = drop(nn.relu(x))
         return nn.relu(x + skipped)

@@ -88,7 +88,7 @@ class UNet(nn.Module):
         drop = Dropout(self.dropout, broadcast_dims=(0,), batch_axis=1, deterministic=not train)
         conv = ShiftedConv(self.width, taps=_TAPS, dtype=self.dtype, name=f"{name}_conv")
         norm = nn.LayerNorm(name=f"{name}_norm")
-        seen = conv(jnp.where(mask[..., None], x, 0.0))
+        seen = conv(x, mask)
         added: Array = drop(nn.gelu(norm(seen.astype(jnp.float32)).astype(self.dtype)))
         return x + added
 

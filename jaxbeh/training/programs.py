@@ -206,8 +206,7 @@ def update(
         jitter_key, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32
     )
     frames = gather(store, windows, shift, recipe.length, recipe.features.history)
-    noise = (recipe.noise, noise_key) if recipe.noise else None
-    inputs = model_inputs(recipe.features, normaliser, frames, noise)
+    inputs = model_inputs(recipe, normaliser, frames, noise_key if recipe.noise else None)
     wanted = targets(frames.labels, frames.looked_for, recipe.label_smoothing)
     looked_for = frames.looked_for
     if recipe.mixup:
@@ -252,7 +251,7 @@ def predict_logits(
     recipe: Recipe, state: TrainState, frames: Frames, normaliser: Normaliser
 ) -> Array:
     """Float32 logits `[b, t, c]` without augmentation or dropout."""
-    inputs = model_inputs(recipe.features, normaliser, frames)
+    inputs = model_inputs(recipe, normaliser, frames)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     logits: Array = recipe.model.apply(variables, inputs, train=False)  # type: ignore[assignment]  # Any
     return logits

@@ -13,11 +13,13 @@ from jaxbeh import features as feature_sets
 from jaxbeh import models
 from jaxbeh.data.store import Frames
 from jaxbeh.features import FeatureSet
+from jaxbeh.features.motion import MOTION
 from jaxbeh.features.normaliser import Normaliser, normalise
 from jaxbeh.features.projection import complete
 from jaxbeh.models import Inputs
 from jaxbeh.models.random_bits import nearly_normal
 from jaxbeh.settings.run import SceneConfig, TrainingSettings
+from jaxbeh.training.fused_motion import fused_motion
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Recipe:
         label_smoothing: share of a training target that is spread over the classes looked for.
         skip_nonfinite: updates that are not finite change nothing.
         precision: the dtype of the model's products and activations.
+        mesh: devices that share the windows, as kernels must be told; `None` for one device.
     """
 
     model: nn.Module
@@ -47,6 +50,7 @@ class Recipe:
     label_smoothing: float
     skip_nonfinite: bool
     precision: DTypeLike
+    mesh: Mesh | None = None
 
     @classmethod
     def from_config(cls, config: SceneConfig, mesh: Mesh | None = None) -> "Recipe":
@@ -64,6 +68,7 @@ class Recipe:
             label_smoothing=config.loss.label_smoothing,
             skip_nonfinite=config.training.skip_nonfinite,
             precision=dtype,
+            mesh=mesh,
         )
 
 
@@ -77,26 +82,29 @@ def precision(settings: TrainingSettings) -> DTypeLike:
 
 
 def model_inputs(
-    features: FeatureSet,
-    normaliser: Normaliser,
-    frames: Frames,
-    noise: tuple[float, Array] | None = None,
+    recipe: Recipe, normaliser: Normaliser, frames: Frames, noise: Array | None = None
 ) -> Inputs:
     """Compute and standardise the features of gathered windows.
 
     Args:
-        features: which.
+        recipe: with the features, and the noise's standard deviation.
         normaliser: statistics of the training frames.
         frames: the windows.
-        noise: standard deviation and key of Gaussian noise on the standardised inputs; missing
-            values stay 0. (On coordinates it would drown the accelerations: 0.1 cm at 30 fps is
-            220 cm/s².)
+        noise: key of Gaussian noise on the standardised inputs; missing values stay 0. (On
+            coordinates it would drown the accelerations: 0.1 cm at 30 fps is 220 cm/s².)
     """
+    features = recipe.features
     found = features.compute(frames.xy, frames.valid, frames.frame, frames.fps)
-    flat, valid = complete(features, normaliser.projection, found)
-    flat = normalise(features, normaliser, flat, valid)
-    if noise is not None:
-        deviation, key = noise
-        drawn = deviation * nearly_normal(jax.random.key_data(key), flat.shape)
-        flat = flat + jnp.where(valid, drawn, 0.0)
+    drawn = None if noise is None else (recipe.noise, jax.random.key_data(noise))
+    # Windows are mixed in float32.
+    dtype = jnp.float32 if recipe.mixup else recipe.precision
+    if features is MOTION and jax.default_backend() == "gpu":
+        flat = fused_motion(frames, normaliser, drawn, dtype, recipe.mesh)
+    else:
+        flat, valid = complete(features, normaliser.projection, found)
+        flat = normalise(features, normaliser, flat, valid)
+        if drawn is not None:
+            deviation, seed = drawn
+            flat = flat + jnp.where(valid, deviation * nearly_normal(seed, flat.shape), 0.0)
+        flat = flat.astype(dtype)
     return Inputs(flat=flat, points=found.points, points_valid=found.points_valid, mask=frames.mask)

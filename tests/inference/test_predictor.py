@@ -79,7 +79,7 @@ def in_one_window(recipe, store, frames, state, normaliser):
     """Probabilities of a video's frames, all of them in a single window."""
     zero = jnp.zeros(1, jnp.int32)
     inputs = model_inputs(
-        recipe.features, normaliser, gather(store, zero, zero, frames, recipe.features.history)
+        recipe, normaliser, gather(store, zero, zero, frames, recipe.features.history)
     )
     logits = recipe.model.apply({"params": state.params}, inputs, train=False)[0]
     return jax.nn.softmax(jnp.where(store.looked_for, logits, -jnp.inf))

@@ -14,16 +14,17 @@ from jaxbeh.models.shifted_conv import ShiftedConv
 def test_it_is_a_dilated_convolution_with_its_gradients(length, inputs, dilation, taps):
     """With fewer inputs than its 7 outputs it shifts them, with more it shifts the products."""
     x = jax.random.normal(jax.random.key(0), (length, 2, inputs))
+    mask = jax.random.bernoulli(jax.random.key(3), 0.7, (length, 2))
     conv = ShiftedConv(7, dilation, taps)
-    params = conv.init(jax.random.key(1), x)["params"]
+    params = conv.init(jax.random.key(1), x, mask)["params"]
     slope = jax.random.normal(jax.random.key(2), (length, 2, 7))
 
     def own(params, x):
-        return conv.apply({"params": params}, x)
+        return conv.apply({"params": params}, x, mask)
 
     def wanted(params, x):
         found = jax.lax.conv_general_dilated(
-            jnp.swapaxes(x, 0, 1),
+            jnp.swapaxes(jnp.where(mask[..., None], x, 0.0), 0, 1),
             params["kernel"],
             window_strides=(1,),
             padding=[(taps // 2 * dilation,) * 2],

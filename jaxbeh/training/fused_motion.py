@@ -1,0 +1,157 @@
+"""The motion features as a model takes them, by one kernel on a GPU.
+
+Compiled from plain operations, each number of the flat form is computed by itself, from a dozen
+small loads. Here a program has some points in the order of the result and makes the four numbers of
+each from three long loads: both coordinates, speed and acceleration, standardised, with noise.
+`motion`, `normalise` and `nearly_normal` are what it must agree with. Within the kernel, what is
+missing is NaN.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+from jax.sharding import Mesh, PartitionSpec
+from jax.typing import DTypeLike
+
+from jaxbeh.data.store import WINDOWS, Frames
+from jaxbeh.features.coordinates import POINTS
+from jaxbeh.features.motion import MOTION
+from jaxbeh.features.normaliser import CLIP, Normaliser
+from jaxbeh.models.random_bits import hashed, nearly_normal_of
+
+_POINTS_A_PROGRAM = 1024
+_WARPS = 4
+
+
+def fused_motion(
+    frames: Frames,
+    normaliser: Normaliser,
+    noise: tuple[float, Array] | None,
+    dtype: DTypeLike,
+    mesh: Mesh | None = None,
+    interpret: bool = False,
+) -> Array:
+    """Compute, standardise, add noise.
+
+    Args:
+        frames: gathered, with the two frames of history.
+        normaliser: statistics of the training frames.
+        noise: standard deviation and seed, uint32 `[2]`.
+        dtype: of the result.
+        mesh: devices that share the windows; `None` for one device.
+        interpret: run without a GPU, slowly: for tests.
+
+    Returns:
+        `[b, t, f]`, 0 where invalid; in memory as `[t, b, f]`.
+    """
+    deviation, seed = noise or (0.0, jnp.zeros(2, jnp.uint32))
+    windows, seen = frames.frame.shape
+    known = jnp.where(frames.valid[..., None], frames.xy, jnp.nan)
+    of_windows = (known.reshape(windows, seen, 2 * len(POINTS)), frames.frame, frames.fps)
+    of_all = (normaliser.mean, 1.0 / normaliser.deviation, seed)
+    run = partial(_run, deviation, dtype, interpret)
+    if mesh is None:
+        return jnp.swapaxes(run(jnp.zeros(1, jnp.int32), *of_windows, *of_all), 0, 1)
+    firsts = jnp.arange(mesh.size, dtype=jnp.int32) * (windows // mesh.size)
+    by_window, whole = PartitionSpec(WINDOWS), PartitionSpec()
+    shared = jax.shard_map(
+        run,
+        mesh=mesh,
+        in_specs=(by_window,) * 4 + (whole,) * 3,
+        out_specs=PartitionSpec(None, WINDOWS),
+        check_vma=False,
+    )
+    return jnp.swapaxes(shared(firsts, *of_windows, *of_all), 0, 1)
+
+
+def _run(deviation: float, dtype: DTypeLike, interpret: bool, *given: Array) -> Array:
+    """`[t, b, f]`, of what the kernel reads."""
+    windows, seen, _ = given[1].shape
+    length, of_frame = seen - MOTION.history, windows * len(POINTS)
+    programs = pl.cdiv(length * of_frame, _POINTS_A_PROGRAM)
+    # What is too much for the last program to do stands behind the last frame.
+    rows = pl.cdiv(programs * _POINTS_A_PROGRAM, of_frame)
+    call = pl.pallas_call(
+        partial(_kernel, deviation, rows > length),
+        out_shape=jax.ShapeDtypeStruct((rows, windows, len(MOTION.names)), dtype),
+        grid=(programs,),
+        compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=1),
+        interpret=interpret,
+    )
+    made: Array = call(*given)
+    return made[:length]
+
+
+def _kernel(
+    deviation: float,
+    beyond: bool,
+    first: Any,
+    xy: Any,
+    frame: Any,
+    fps: Any,
+    mean: Any,
+    scale: Any,
+    seed: Any,
+    flat: Any,
+) -> None:
+    """A program's points.
+
+    Args:
+        deviation: of the noise; 0 for none.
+        beyond: whether some programs have places behind the last frame.
+        first: int32 `[1]`, these windows' first one in the batch.
+        xy: float32 `[b, h+t, 144]`, NaN where invalid.
+        frame: int32 `[b, h+t]`.
+        fps: float32 `[b]`.
+        mean: float32 `[f]`.
+        scale: float32 `[f]`, what deviations from the mean are multiplied by.
+        seed: uint32 `[2]`.
+        flat: `[t, b, f]`, to be written.
+    """
+    _, windows, features = flat.shape
+    length, points = xy.shape[1] - MOTION.history, len(POINTS)
+
+    def places(each: int) -> tuple[Array, Array, Array]:
+        """Time, window and column of so many numbers of each point."""
+        size, columns = each * _POINTS_A_PROGRAM, each * points
+        place = pl.program_id(0) * size + jnp.arange(size, dtype=jnp.int32)
+        row, column = lax.div(place, columns), lax.rem(place, columns)
+        return lax.div(row, windows), lax.rem(row, windows), column
+
+    def put(t: Array, window: Array, column: Array, value: Array) -> None:
+        known = value == value
+        value = jnp.clip((value - mean[column]) * scale[column], -CLIP, CLIP)
+        if deviation:
+            index = ((first[0] + window) * length + t) * features + column
+            bits = hashed(index.astype(jnp.uint32), (seed[0], seed[1]))
+            value = value + deviation * nearly_normal_of(bits)
+        flat[t, window, column] = jnp.where(known, value, 0.0).astype(flat.dtype)
+
+    t, window, column = places(2)
+    now = t + MOTION.history
+    inside = t < length if beyond else None
+
+    def load(time: Array, mask: Array | None) -> Array:
+        at = xy.at[window, time, column]
+        found: Array = triton.load(at, mask=mask, other=None if mask is None else jnp.nan)
+        return found
+
+    number = triton.load(frame.at[window, now], mask=inside, other=0 if beyond else None)
+    rate = fps[window]
+    here, before, earlier = (load(now - back, inside) for back in range(3))
+    # Frame 0 has no step of its own and repeats frame 1's; nor does the velocity change between.
+    following = load(now + 1, (number == 0) & (t < length - 1))
+    velocity = jnp.where(number == 0, following - here, here - before) * rate
+    change = (velocity - (before - earlier) * rate) * rate
+    change = jnp.where(number <= 1, velocity - velocity, change)
+    put(t, window, column, here)
+    t, window, column = places(1)
+    for part, vector in enumerate((velocity, change)):
+        x, y = jnp.split(vector.reshape(_POINTS_A_PROGRAM, 2), 2, axis=-1)
+        size = jnp.sqrt(x * x + y * y).reshape(_POINTS_A_PROGRAM)
+        put(t, window, (2 + part) * points + column, jnp.log(1.0 + size))

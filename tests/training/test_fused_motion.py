@@ -1,0 +1,120 @@
+"""The kernel run by Pallas' interpreter, against features, standardisation and noise one by one."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxbeh.config import load_config
+from jaxbeh.data.store import WINDOWS, Frames
+from jaxbeh.features.motion import MOTION
+from jaxbeh.features.normaliser import Normaliser
+from jaxbeh.training import recipe as recipes
+from jaxbeh.training.fused_motion import fused_motion
+from jaxbeh.training.recipe import Recipe, model_inputs
+
+LENGTH = 12
+RECIPE = dataclasses.replace(Recipe.from_config(load_config("v6", [])), noise=0.5)
+SEED = jax.random.key(7)
+
+
+def drawn(starts, seed, length=LENGTH):
+    """Windows that start at these frames of their videos, some points of which are missing."""
+    draw = np.random.default_rng(seed)
+    frame = np.asarray(starts)[:, None] + np.arange(-MOTION.history, length)
+    shape = (*frame.shape, 4, 18)
+    valid = (draw.random(shape) < 0.8) & (frame >= 0)[..., None, None]
+    valid[0, length // 2 :] = False
+    xy = np.where(valid[..., None], draw.normal(0, 10, (*shape, 2)), 0.0)
+    frames = Frames(
+        xy=jnp.asarray(xy, jnp.float32),
+        valid=jnp.asarray(valid),
+        frame=jnp.asarray(frame, jnp.int32),
+        fps=jnp.asarray(draw.uniform(15, 120, len(starts)), jnp.float32),
+        mask=jnp.ones((len(starts), length), bool),
+        labels=jnp.zeros((len(starts), length), jnp.int8),
+        looked_for=jnp.ones((len(starts), 4), bool),
+    )
+    count = len(MOTION.names)
+    statistics = Normaliser(
+        mean=jnp.asarray(draw.normal(size=count), jnp.float32),
+        deviation=jnp.asarray(draw.uniform(0.5, 5, count), jnp.float32),
+    )
+    return frames, statistics
+
+
+@partial(jax.jit, static_argnames=("noisy", "dtype", "mesh"))
+def fused(frames, statistics, noisy=False, dtype=jnp.float32, mesh=None):
+    noise = (RECIPE.noise, jax.random.key_data(SEED)) if noisy else None
+    return fused_motion(frames, statistics, noise, dtype, mesh, interpret=True)
+
+
+@partial(jax.jit, static_argnames="noisy")
+def plain(frames, statistics, noisy=False):
+    return model_inputs(RECIPE, statistics, frames, SEED if noisy else None).flat
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.integers(0, 4) | st.integers(5, 10**6), min_size=4, max_size=4),
+    st.integers(0, 2**31),
+    st.booleans(),
+)
+def test_it_makes_what_the_operations_make_one_by_one(starts, seed, noisy):
+    """At a video's beginning, where frames repeat others, too; no tile divides these points."""
+    frames, statistics = drawn(starts, seed)
+    found, wanted = fused(frames, statistics, noisy), plain(frames, statistics, noisy)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-5)
+    np.testing.assert_array_equal(found == 0, wanted == 0)
+
+
+def test_points_that_programs_divide_without_a_rest():
+    frames, statistics = drawn(range(32), seed=1, length=8)
+    np.testing.assert_allclose(
+        fused(frames, statistics, True), plain(frames, statistics, True), rtol=1e-5, atol=2e-5
+    )
+
+
+def test_it_may_write_bfloat16():
+    frames, statistics = drawn([0, 1, 2, 70], seed=2)
+    found = fused(frames, statistics, True, jnp.bfloat16)
+    assert found.dtype == jnp.bfloat16
+    exact = fused(frames, statistics, True)
+    np.testing.assert_array_equal(found, exact.astype(jnp.bfloat16))
+
+
+def test_windows_that_devices_share_have_the_same_noise():
+    frames, statistics = drawn([0, 9, 1, 70], seed=3)
+    mesh = jax.make_mesh((2,), (WINDOWS,), (AxisType.Auto,))
+    by_window = NamedSharding(mesh, PartitionSpec(WINDOWS))
+    shared = fused(jax.device_put(frames, by_window), statistics, True, mesh=mesh)
+    np.testing.assert_array_equal(shared, fused(frames, statistics, True))
+
+
+@pytest.mark.parametrize(("backend", "mixup", "calls"), [("cpu", 0.0, 0), ("gpu", 0.0, 1)])
+def test_a_gpu_takes_the_kernel(monkeypatch, backend, mixup, calls):
+    asked = []
+
+    def instead(frames, normaliser, noise, dtype, mesh):
+        asked.append((noise[0], dtype, mesh))
+        return fused_motion(frames, normaliser, noise, dtype, mesh, interpret=True)
+
+    monkeypatch.setattr(recipes, "fused_motion", instead)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    half = dataclasses.replace(RECIPE, precision=jnp.dtype(jnp.bfloat16), mixup=mixup)
+    frames, statistics = drawn([3, 4], seed=4)
+    found = model_inputs(half, statistics, frames, SEED)
+    assert found.flat.dtype == jnp.bfloat16
+    assert asked == [(0.5, jnp.bfloat16, None)] * calls
+
+
+def test_windows_to_be_mixed_are_float32():
+    mixed = dataclasses.replace(RECIPE, precision=jnp.dtype(jnp.bfloat16), mixup=0.2)
+    frames, statistics = drawn([3, 4], seed=4)
+    assert model_inputs(mixed, statistics, frames, SEED).flat.dtype == jnp.float32
