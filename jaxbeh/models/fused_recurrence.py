@@ -23,6 +23,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from jaxbeh.models.fused_launch import Shape, all_at_once, step_by_step
 from jaxbeh.models.fused_step import BACKWARD, FORWARD, Pass, Tile
+from jaxbeh.models.fused_sums import ordered_sums
 
 FEWEST_UNITS = 64
 """Layers with fewer are not worth a kernel, and tiles of 32 would not share them out."""
@@ -41,7 +42,7 @@ BY_STEP = {
 }
 AT_ONCE = {
     FORWARD: Shape(Tile(rows=64, units=32, together=16), chunk=256, warps=8, stages=1),
-    BACKWARD: Shape(Tile(rows=64, units=32, together=16), chunk=256, warps=4, stages=2),
+    BACKWARD: Shape(Tile(rows=32, units=64, together=16), chunk=512, warps=4, stages=1),
 }
 
 
@@ -50,9 +51,10 @@ def fits(hidden: int) -> bool:
     return hidden >= FEWEST_UNITS and hidden & (hidden - 1) == 0
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
+@partial(jax.custom_vjp, nondiff_argnums=(5, 6))
 def recurrence(
-    gates: Array,
+    x: Array,
+    kernel: Array,
     bias: Array,
     weights: Array,
     valid: Array,
@@ -62,8 +64,9 @@ def recurrence(
     """Run both directions over all steps.
 
     Args:
-        gates: bfloat16 `[t, b, 2·4h]`, input products.
-        bias: float32 `[2·4h]`, added to them.
+        x: `[t, b, i]`.
+        kernel: `[i, 2·4h]`, which the inputs are multiplied by, in their dtype.
+        bias: float32 `[2·4h]`, added to the products.
         weights: bfloat16 `[2, h, 4h]`.
         valid: float32 `[t, b]`, 1 or 0; where 0, output and cell become 0.
         mesh: devices that share the rows; `None` for one device.
@@ -72,38 +75,56 @@ def recurrence(
     Returns:
         Outputs bfloat16 `[t, b, 2h]`.
     """
-    return _forward(gates, bias, weights, valid, mesh, interpret)[0]
+    return _forward(x, kernel, bias, weights, valid, mesh, interpret)[0]
 
 
 def _forward(
-    gates: Array,
+    x: Array,
+    kernel: Array,
     bias: Array,
     weights: Array,
     valid: Array,
     mesh: Mesh | None,
     interpret: bool,
 ) -> tuple[Array, tuple[Array, ...]]:
+    gates = (x @ kernel).astype(weights.dtype)
     made = _on_each_device(FORWARD, mesh, interpret, gates, valid, bias, weights)
     outputs, before, opened, cells = made
-    return outputs, (weights, valid, before, cells, opened)
+    return outputs, (x, kernel, weights, valid, before, cells, opened)
 
 
 def _backward(
     mesh: Mesh | None, interpret: bool, saved: tuple[Array, ...], outer: Array
-) -> tuple[Array, Array, Array, Array]:
-    weights, valid, before, cells, opened = saved
-    hidden = weights.shape[1]
+) -> tuple[Array, ...]:
+    x, kernel, weights, valid, before, cells, opened = saved
     turned = jnp.swapaxes(weights, 1, 2)
     (inner,) = _on_each_device(BACKWARD, mesh, interpret, outer, valid, opened, cells, turned)
-    # One product for both directions and, for nothing, of each with the other: cutting the
-    # directions apart first would copy both tensors.
-    both = lax.dot_general(before, inner, (((0, 1), (0, 1)), ((), ())))
-    to_weights = [both[:hidden, : 4 * hidden], both[hidden:, 4 * hidden :]]
-    to_bias = jnp.sum(inner, axis=(0, 1), dtype=jnp.float32)
-    return inner, to_bias, jnp.stack(to_weights), jnp.zeros_like(valid)
+    to_x = inner.astype(x.dtype) @ kernel.T
+    inner, to_bias = _summed(mesh, interpret, inner, to_x)
+    to_kernel = _over_rows(x, inner.astype(x.dtype))
+    by_direction = [one.reshape(*one.shape[:2], 2, -1) for one in (before, inner)]
+    to_weights = jnp.einsum("tbdh,tbdg->dhg", *by_direction)
+    return to_x, to_kernel, to_bias, to_weights, jnp.zeros_like(valid)
 
 
 recurrence.defvjp(_forward, _backward)
+
+
+def _over_rows(left: Array, right: Array) -> Array:
+    """Sum over steps and rows of all products, `[t, b, i]` and `[t, b, j]` → `[i, j]`."""
+    return lax.dot_general(left, right, (((0, 1), (0, 1)), ((), ())))
+
+
+def _summed(mesh: Mesh | None, interpret: bool, inner: Array, to_x: Array) -> tuple[Array, ...]:
+    """The gates' gradients, for what is to come after the layer's inputs', and their sums."""
+
+    def plainly(inner: Array, _: Array) -> tuple[Array, ...]:
+        return inner, jnp.sum(inner, axis=(0, 1), dtype=jnp.float32)
+
+    if mesh is not None:
+        return plainly(inner, to_x)
+    in_order = partial(ordered_sums, interpret=interpret)
+    return _unless_batched(in_order, plainly)(inner, to_x)
 
 
 def _on_each_device(
@@ -125,17 +146,17 @@ def _on_each_device(
     return made
 
 
-def _unless_batched(at_once: _Way, by_step: _Way) -> _Way:
+def _unless_batched(single: _Way, several: _Way) -> _Way:
     """The first, but the second under `vmap`, which would multiply the programs of a call."""
 
     def batched(
         size: int, which: Sequence[bool], *given: Array
     ) -> tuple[tuple[Array, ...], tuple[bool, ...]]:
         del size
-        made = jax.vmap(by_step, in_axes=tuple(0 if one else None for one in which))(*given)
+        made = jax.vmap(several, in_axes=tuple(0 if one else None for one in which))(*given)
         return made, (True,) * len(made)
 
-    chosen: Any = jax.custom_batching.custom_vmap(at_once)
+    chosen: Any = jax.custom_batching.custom_vmap(single)
     chosen.def_vmap(batched)
     return cast("_Way", chosen)
 
