@@ -1,11 +1,12 @@
 """Dropout whose masks follow from where a number stands, so that none is ever stored."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from jaxbeh.models.random_bits import uniform_bits
 
@@ -34,6 +35,29 @@ class Dropout(nn.Module):
             return jnp.zeros_like(x)
         shape = [1 if axis in self.broadcast_dims else size for axis, size in enumerate(x.shape)]
         seed = jax.random.key_data(self.make_rng("dropout"))
-        bits = uniform_bits(seed, shape, slowest=self.batch_axis)
-        kept = bits >= jnp.uint32(round(self.rate * 2**32))
-        return jnp.where(kept, x / (1.0 - self.rate), 0.0)
+        return _dropped(x, seed, self.rate, tuple(shape), self.batch_axis)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _dropped(x: Array, seed: Array, rate: float, shape: tuple[int, ...], batch_axis: int) -> Array:
+    """x, or what goes back to it; the mask has the shape."""
+    bits = uniform_bits(seed, shape, slowest=batch_axis)
+    kept = bits >= jnp.uint32(round(rate * 2**32))
+    return jnp.where(kept, x / (1.0 - rate), 0.0)
+
+
+def _forward(
+    x: Array, seed: Array, rate: float, shape: tuple[int, ...], batch_axis: int
+) -> tuple[Array, Array]:
+    return _dropped(x, seed, rate, shape, batch_axis), seed
+
+
+def _backward(
+    rate: float, shape: tuple[int, ...], batch_axis: int, seed: Array, gradient: Array
+) -> tuple[Array, None]:
+    # Behind a barrier the compiler does not know that it had this mask before, to keep it till now.
+    seed = lax.optimization_barrier(seed)
+    return _dropped(gradient, seed, rate, shape, batch_axis), None
+
+
+_dropped.defvjp(_forward, _backward)

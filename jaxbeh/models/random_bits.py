@@ -29,12 +29,17 @@ def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
     for axis in sorted(range(len(shape)), key=lambda axis: (axis == slowest, -axis)):
         index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
-    return hashed(index, (seed[0], seed[1]))
+    return hashed(index, salt(seed))
 
 
-def hashed(index: Array, seed: tuple[Array, Array]) -> Array:
-    """What `uniform_bits` makes of uint32 places and of its seed."""
-    return _mix(_mix(index ^ seed[0]) + _mix(seed[1] ^ _mix(seed[0])))
+def salt(seed: Array) -> Array:
+    """What `hashed` takes of a seed, uint32 `[2]` → `[2]`."""
+    return jnp.stack([seed[0], _mix(seed[1] ^ _mix(seed[0]))])
+
+
+def hashed(place: Array, salt: Array) -> Array:
+    """What `uniform_bits` makes of uint32 places."""
+    return _mix(_mix(place ^ salt[0]) + salt[1])
 
 
 def nearly_normal(seed: Array, shape: Sequence[int]) -> Array:

@@ -22,7 +22,7 @@ from jaxbeh.data.store import WINDOWS, Frames
 from jaxbeh.features.coordinates import POINTS
 from jaxbeh.features.motion import MOTION
 from jaxbeh.features.normaliser import CLIP, Normaliser
-from jaxbeh.models.random_bits import hashed, nearly_normal_of
+from jaxbeh.models.random_bits import hashed, nearly_normal_of, salt
 
 _POINTS_A_PROGRAM = 1024
 _WARPS = 4
@@ -53,7 +53,7 @@ def fused_motion(
     windows, seen = frames.frame.shape
     known = jnp.where(frames.valid[..., None], frames.xy, jnp.nan)
     of_windows = (known.reshape(windows, seen, 2 * len(POINTS)), frames.frame, frames.fps)
-    of_all = (normaliser.mean, 1.0 / normaliser.deviation, seed)
+    of_all = (normaliser.mean, 1.0 / normaliser.deviation, salt(seed))
     run = partial(_run, deviation, dtype, interpret)
     if mesh is None:
         return jnp.swapaxes(run(jnp.zeros(1, jnp.int32), *of_windows, *of_all), 0, 1)
@@ -96,7 +96,7 @@ def _kernel(
     fps: Any,
     mean: Any,
     scale: Any,
-    seed: Any,
+    salt: Any,
     flat: Any,
 ) -> None:
     """A program's points.
@@ -110,7 +110,7 @@ def _kernel(
         fps: float32 `[b]`.
         mean: float32 `[f]`.
         scale: float32 `[f]`, what deviations from the mean are multiplied by.
-        seed: uint32 `[2]`.
+        salt: uint32 `[2]`, of the noise's seed.
         flat: `[t, b, f]`, to be written.
     """
     _, windows, features = flat.shape
@@ -128,8 +128,8 @@ def _kernel(
         value = jnp.clip((value - mean[column]) * scale[column], -CLIP, CLIP)
         if deviation:
             index = ((first[0] + window) * length + t) * features + column
-            bits = hashed(index.astype(jnp.uint32), (seed[0], seed[1]))
-            value = value + deviation * nearly_normal_of(bits)
+            drawn = nearly_normal_of(hashed(index.astype(jnp.uint32), salt))
+            value = value + deviation * drawn
         flat[t, window, column] = jnp.where(known, value, 0.0).astype(flat.dtype)
 
     t, window, column = places(2)
