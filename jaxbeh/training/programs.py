@@ -51,6 +51,25 @@ class ValidationSums:
     confusion: Array
 
 
+@struct.dataclass
+class Drawn:
+    """What a step is about.
+
+    Attributes:
+        windows: int32 `[b]`, rows of the store's table; negative where there is none.
+        shift: int32 `[b]`, frames by which each starts off its place.
+        noise: key of the inputs' noise.
+        dropout: key.
+        mixup: key.
+    """
+
+    windows: Array
+    shift: Array
+    noise: Array
+    dropout: Array
+    mixup: Array
+
+
 @dataclass(frozen=True)
 class Programs:
     """A run's programs, each compiled once.
@@ -144,16 +163,18 @@ def train_steps(
 ) -> tuple[TrainState, EpochSums]:
     """Scan `steps_per_call` updates from where `state.step` stands in the order."""
     stream = jax.random.fold_in(root, _STEP)
+    # Drawn for all steps at once: in a step, these tiny operations would wait for each other.
+    steps = state.step + jnp.arange(plan.steps_per_call, dtype=jnp.int32)
+    draws = jax.vmap(partial(draw, recipe, stream))(steps, order[steps % order.shape[0]])
 
     def body(
-        carry: tuple[TrainState, Any, EpochSums], _: None
+        carry: tuple[TrainState, Any, EpochSums], drawn: Drawn
     ) -> tuple[tuple[TrainState, Any, EpochSums], None]:
         state, copies, sums = carry
-        batch = order[state.step % order.shape[0]]
-        windows = lax.with_sharding_constraint(batch, devices.by_window)
-        key = jax.random.fold_in(stream, state.step)
+        windows = lax.with_sharding_constraint(drawn.windows, devices.by_window)
+        drawn = drawn.replace(windows=windows)  # type: ignore[attr-defined]  # by struct
         changed, loss, weight, finite = update(
-            recipe, optimiser, state, copies, store, windows, normaliser, key, rate_scale
+            recipe, optimiser, state, copies, store, drawn, normaliser, rate_scale
         )
         skipped = sums.skipped
         if recipe.skip_nonfinite:
@@ -170,8 +191,15 @@ def train_steps(
         return (changed, working_copies(changed.params, recipe.precision), sums), None
 
     first = (state, working_copies(state.params, recipe.precision), sums)
-    (state, _, sums), _ = lax.scan(body, first, length=plan.steps_per_call)
+    (state, _, sums), _ = lax.scan(body, first, draws)
     return state, sums
+
+
+def draw(recipe: Recipe, stream: Array, step: Array, windows: Array) -> Drawn:
+    """All that is random in a step."""
+    jitter, noise, dropout, mixup = jax.random.split(jax.random.fold_in(stream, step), 4)
+    shift = jax.random.randint(jitter, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32)
+    return Drawn(windows=windows, shift=shift, noise=noise, dropout=dropout, mixup=mixup)
 
 
 def update(
@@ -180,9 +208,8 @@ def update(
     state: TrainState,
     copies: Any,
     store: FrameStore,
-    windows: Array,
+    drawn: Drawn,
     normaliser: Normaliser,
-    key: Array,
     rate_scale: Array,
 ) -> tuple[TrainState, Array, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
@@ -193,25 +220,20 @@ def update(
         state: before the step.
         copies: of its weights, by `working_copies`.
         store: all frames.
-        windows: int32 `[b]`, rows of the store's table; negative where there is none.
+        drawn: the batch, and what is random.
         normaliser: statistics of the training frames.
-        key: of all that is random in the step.
         rate_scale: what the schedule's rate is multiplied by.
 
     Returns:
         The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
     """
-    jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
-    shift = jax.random.randint(
-        jitter_key, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32
-    )
-    frames = gather(store, windows, shift, recipe.length, recipe.features.history)
-    inputs = model_inputs(recipe, normaliser, frames, noise_key if recipe.noise else None)
+    frames = gather(store, drawn.windows, drawn.shift, recipe.length, recipe.features.history)
+    inputs = model_inputs(recipe, normaliser, frames, drawn.noise if recipe.noise else None)
     wanted = targets(frames.labels, frames.looked_for, recipe.label_smoothing)
     looked_for = frames.looked_for
     if recipe.mixup:
         inputs, wanted, looked_for = mixup(
-            mixup_key, recipe.mixup, inputs, wanted, looked_for, windows >= 0
+            drawn.mixup, recipe.mixup, inputs, wanted, looked_for, drawn.windows >= 0
         )
     class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
 
@@ -221,7 +243,7 @@ def update(
             inputs,
             train=True,
             mutable=["batch_stats"],
-            rngs={"dropout": dropout_key},
+            rngs={"dropout": drawn.dropout},
         )
         loss, weight = weighted_cross_entropy(logits, wanted, looked_for, class_weights)
         mean = loss / jnp.maximum(weight, LEAST_WEIGHT)
