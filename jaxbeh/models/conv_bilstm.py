@@ -12,9 +12,10 @@ whole blocks of memory.
 from typing import Self
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
@@ -63,7 +64,7 @@ class ConvBiLSTM(nn.Module):
             # One dropout mask for the two frames of a pooled step, which is dropout behind the
             # pooling. Masks of their own would raise the mean of the maximum in training only, and
             # the running statistics of the next BatchNorm would be those of other inputs.
-            x, mask = _max_pool(nn.relu(x), mask)
+            x, mask = _max_pool(x, mask)
             x = drop(x)
         x = nn.Dense(self.hidden, dtype=self.dtype)(x)
         for layer in range(self.lstm_layers):
@@ -78,11 +79,7 @@ class ConvBiLSTM(nn.Module):
 
 
 def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
-    """Maximum of two frames, an odd last one left out; x is at least 0, so 0 stands for padding.
-
-    Chosen by a comparison, not by `jnp.max`: its gradient goes to the values that equal the
-    maximum, and the compiler may compute both once more with another rounding, so that none does
-    and the gradient is lost, or becomes NaN.
+    """Maximum of two frames, of padding and 0: ReLU and pooling; an odd last frame is left out.
 
     Args:
         x: `[t, b, i]`.
@@ -91,22 +88,52 @@ def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
     time, batch, channels = x.shape
     half = time // 2
     x = jnp.where(mask[..., None], x, 0.0)[: 2 * half].reshape(half, 2, batch, channels)
-    earlier, later = x[:, 0], x[:, 1]
-    x = jnp.where(earlier >= later, earlier, later)
-    return x, jnp.any(mask[: 2 * half].reshape(half, 2, batch), axis=1)
+    return _positive_larger(x), jnp.any(mask[: 2 * half].reshape(half, 2, batch), axis=1)
+
+
+@jax.custom_vjp
+def _positive_larger(pairs: Array) -> Array:
+    """The larger of each two, or 0, `[s, 2, …]` → `[s, …]`.
+
+    Chosen by a comparison, not by `jnp.max`: its gradient goes to the values that equal the
+    maximum, and the compiler may compute both once more with another rounding, so that none does
+    and the gradient is lost, or becomes NaN. What goes back is computed once for both, and the
+    choice decides where it goes; JAX's own way joins two halves, each computed for both.
+    """
+    return _choose(pairs)[0]
+
+
+def _choose(pairs: Array) -> tuple[Array, tuple[Array, Array]]:
+    first = pairs[:, 0] >= pairs[:, 1]
+    larger = jnp.where(first, pairs[:, 0], pairs[:, 1])
+    positive = larger > 0
+    return jnp.where(positive, larger, 0.0), lax.optimization_barrier((first, positive))
+
+
+def _to_the_chosen(chosen: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+    first, positive = chosen
+    gradient = lax.optimization_barrier(jnp.where(positive, gradient, 0.0))
+    place = jnp.arange(2, dtype=jnp.int32).reshape(2, *(1,) * (gradient.ndim - 1))
+    taken = first[:, None] == (place == 0)
+    return (jnp.where(taken, gradient[:, None], 0.0),)
+
+
+_positive_larger.defvjp(_choose, _to_the_chosen)
 
 
 def _upsample(x: Array, mask: Array, length: int) -> Array:
     """Linear interpolation with half-pixel centres, clamped at the first and last valid step.
+
+    Where steps are eight frames or more, a valid frame lies before the step behind the last valid
+    one, which repeats that. What comes after means nothing.
 
     Args:
         x: `[s, b, h]`.
         mask: bool `[s, b]`.
         length: frames, of s steps.
     """
-    last = jnp.maximum(jnp.sum(mask, axis=0, dtype=jnp.int32) - 1, 0)
-    held = jnp.take_along_axis(x, last[None, :, None], axis=0)
-    x = jnp.where(mask[..., None], x, held)
+    before = jnp.concatenate([x[:1], x[:-1]])
+    x = jnp.where(mask[..., None], x, before)
     weights = jnp.asarray(_interpolation(x.shape[0], length), x.dtype)
     return jnp.einsum("ls,sbh->lbh", weights, x)
 

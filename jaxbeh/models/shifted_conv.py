@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.nn.initializers import lecun_normal, zeros
 from jax.typing import DTypeLike
 
@@ -48,7 +48,7 @@ class ShiftedConv(nn.Module):
                 part[..., at * self.channels : (at + 1) * self.channels].astype(jnp.float32)
                 for at, part in enumerate(parts)
             )
-            return (sums + bias).astype(self.dtype)
+            return lax.optimization_barrier((sums + bias).astype(self.dtype))
         shifts = jnp.concatenate(self._shifted(jnp.where(mask[..., None], x, 0.0)), axis=-1)
         return shifts @ kernel.reshape(-1, self.channels) + bias.astype(self.dtype)
 

@@ -165,11 +165,20 @@ def test_upsampling_equals_half_pixel_interpolation_and_its_weights_sum_to_one(s
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_upsampling_clamps_at_the_last_valid_step():
-    x = jnp.arange(12, dtype=jnp.float32)[:, None, None]
-    found = _upsample(x, jnp.arange(12)[:, None] < 5, 100)[:, 0, 0]
-    np.testing.assert_allclose(found[41:], 4.0)
-    np.testing.assert_allclose(found[:35], _upsample(x, jnp.ones((12, 1), bool), 100)[:35, 0, 0])
+@pytest.mark.parametrize("length", [8, 15, 16, 17, 40, 99, 100])
+def test_upsampling_clamps_at_the_last_valid_step(length):
+    """Of windows of all lengths, as three poolings leave them, for every frame of the window."""
+    steps = length // 8
+    x = jax.random.normal(jax.random.key(length), (steps, length, 1))
+    mask = np.zeros((steps, length), bool)
+    for row in range(length):  # a window of `row + 1` frames
+        mask[: -(-(row + 1) // 8), row] = True
+    found = _upsample(x, jnp.asarray(mask), length)
+    for row in range(length):
+        held = x[: mask[:, row].sum(), row]
+        held = jnp.concatenate([held, jnp.repeat(held[-1:], steps - len(held), axis=0)])
+        wanted = jax.image.resize(held, (length, 1), "linear")
+        np.testing.assert_allclose(found[: row + 1, row], wanted[: row + 1], rtol=1e-5, atol=5e-6)
 
 
 def test_a_pooled_step_is_valid_if_any_of_its_frames_is():
