@@ -172,7 +172,7 @@ class Variant:
             judged=self._judged,
             normaliser=self._normaliser,
         )
-        self._programs, _ = compile_ahead(built, arguments, 0, devices)
+        self._programs = compile_ahead(built, arguments, devices)
         self.compiled = time.perf_counter() - began
         self._state = self._programs.init(self._root)
         self.epoch()

@@ -99,7 +99,7 @@ def jaxbeh_variant(precision: str, batch: int, steps: int) -> Variant:
         judged=store,
         normaliser=normaliser,
     )
-    programs, _ = compile_ahead(programs, arguments, 0, devices)
+    programs = compile_ahead(programs, arguments, devices)
     state, sums, one = programs.init(root), *devices.put((EpochSums.zero(), np.float32(1)))
     order = programs.shuffle(root, state.step)
 

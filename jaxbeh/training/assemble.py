@@ -20,7 +20,7 @@ from jaxbeh.metrics.frames import frame_scores
 from jaxbeh.settings.run import SceneConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.checkpoints import Checkpoints, Restored, fill, leaves_of
-from jaxbeh.training.compilation import Arguments, compile_ahead
+from jaxbeh.training.compilation import ALL, JUDGED, Arguments, compile_ahead, taken_beside
 from jaxbeh.training.dataset import Dataset, labelled_store, tiling_windows
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
@@ -133,21 +133,26 @@ def assemble(
     )
     videos = tuple(scene.recording.video_id for scene in dataset.train)
     if shards is not None and shards != (1, 1):
-        made = _build(config, in_shards(devices, train, validation, shards), videos)
+        layout, given = in_shards(devices, train, validation, shards), True
     else:
-        made = _build(config, resident(devices, train, validation, whole is not False), videos)
-        # A step on blocks or shards takes a little more than it was chosen by.
-        while whole is None and not devices.has_room(made.budget.frames + made.budget.step):
-            layout = choose(devices, train, validation, made.budget.step, settings.batch_size)
-            if shards is not None and layout.shards != shards:
-                break
-            made = _build(config, layout, videos)
+        layout, given = resident(devices, train, validation, whole is not False), whole is not None
+    # All programs at the same time, unless the layout may still be left for another one.
+    fits = given or devices.has_room(layout.nbytes)
+    made, arguments = _build(config, layout, videos, ALL if fits else JUDGED)
+    # A step on blocks or shards takes a little more than it was chosen by.
+    while not given and not devices.has_room(made.budget.frames + made.budget.step):
+        layout = choose(devices, train, validation, made.budget.step, settings.batch_size)
+        if shards is not None and layout.shards != shards:
+            break
+        made, arguments = _build(config, layout, videos, JUDGED)
     require_room(devices, made.budget)
-    return made
+    return replace(made, programs=compile_ahead(made.programs, arguments, devices))
 
 
-def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Assembled:
-    """Programs for frames that are held in a certain way."""
+def _build(
+    config: SceneConfig, layout: Layout, videos: tuple[str, ...], compiled: tuple[str, ...]
+) -> tuple[Assembled, Arguments]:
+    """Programs for frames that are held in a certain way, these of them compiled."""
     devices, settings = layout.devices, config.training
     batches = (settings.batch_size, longest_call(), devices.count)
     turn = EpochPlan.build(max(layout.train.windows), *batches)
@@ -170,8 +175,9 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
         ordered=(store.windows,) if layout.rotates else (),
     )
     held = layout.train.room.nbytes(layout.train.store, 1 if layout.whole else devices.count)
-    programs, step = compile_ahead(programs, arguments, held, devices)
-    return Assembled(
+    programs = compile_ahead(programs, arguments, devices, compiled)
+    step = taken_beside(programs.train, held)
+    made = Assembled(
         programs=programs,
         state=arguments.state,
         plan=plan,
@@ -191,6 +197,7 @@ def _build(config: SceneConfig, layout: Layout, videos: tuple[str, ...]) -> Asse
         windows=np.array(layout.train.store.windows[:, 0]),
         validation_windows=sum(layout.validation.windows),
     )
+    return made, arguments
 
 
 def fit_normaliser(assembled: Assembled, dataset: Dataset) -> Normaliser:

@@ -7,12 +7,13 @@ than launched by the host (a step of v6 in float32 took 3.6 ms, not 2.7).
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.stages import Compiled
 
 from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.training.devices import Devices
@@ -25,6 +26,10 @@ LOOPS_IN_GRAPHS = {
     "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE"
 }
 """What a graph may hold: loops, which XLA leaves out, and what else there is in these programs."""
+ALL = ("train", "validate", "init", "shuffle")
+"""A run's programs, the longest to compile first."""
+JUDGED = ("train",)
+"""Those that say whether a layout of the frames fits."""
 
 
 @dataclass(frozen=True)
@@ -80,40 +85,55 @@ class Arguments:
 
 
 def compile_ahead(
-    programs: Programs, arguments: Arguments, frames: int, devices: Devices
-) -> tuple[Programs, int]:
-    """Compile programs at the same time.
+    programs: Programs,
+    arguments: Arguments,
+    devices: Devices,
+    names: tuple[str, ...] = ALL,
+) -> Programs:
+    """Compile programs at the same time, but for those that are compiled.
 
     In turn where other processes compile them too, and wait for each other's choice of kernels.
 
     Args:
-        programs: as built.
+        programs: as built, or some of them compiled.
         arguments: what they will be called with.
-        frames: bytes of a device that the store among those of `train` takes.
         devices: where.
-
-    Returns:
-        The compiled programs, and the bytes of a device that a call of `train` takes beside the
-        frames, by XLA's count; 0 where a backend does not say.
+        names: which of them.
     """
     with ThreadPoolExecutor(None if devices.hosts.count == 1 else 1) as pool:
         compiling = {}
-        # Traced one after another, by this thread; the longest to compile begins.
-        for name in ("train", "validate", "init", "shuffle"):
-            traced = getattr(programs, name).trace(*getattr(arguments, name))
+        for name in names:
+            program = getattr(programs, name)
+            if isinstance(program, Compiled):
+                continue
+            # Traced one after another, by this thread.
+            traced = program.trace(*getattr(arguments, name))
             chosen = options(devices, traced.jaxpr.jaxpr)
             compiling[name] = pool.submit(traced.lower().compile, chosen)
     compiled: dict[str, Any] = {name: future.result() for name, future in compiling.items()}
-    found = compiled["train"].memory_analysis()
+    return replace(programs, **compiled)
+
+
+def taken_beside(train: Any, frames: int) -> int:
+    """Bytes of a device that a call takes beside the frames, by XLA's count.
+
+    Args:
+        train: the compiled program.
+        frames: bytes of a device that the store among its arguments takes.
+
+    Returns:
+        The bytes; 0 where a backend does not say.
+    """
+    found = train.memory_analysis()
     if found is None:
-        return Programs(**compiled), 0
+        return 0
     taken = (
         found.argument_size_in_bytes
         + found.output_size_in_bytes
         + found.temp_size_in_bytes
         - found.alias_size_in_bytes
     )
-    return Programs(**compiled), max(0, taken - frames)
+    return max(0, int(taken) - frames)
 
 
 def options(devices: Devices, jaxpr: Jaxpr) -> dict[str, str] | None:

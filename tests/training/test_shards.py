@@ -18,11 +18,12 @@ from jaxbeh.errors import RunError
 from jaxbeh.train import _begun_in
 from jaxbeh.training import assemble as building
 from jaxbeh.training.checkpoints import Checkpoints, leaves_of
+from jaxbeh.training.compilation import compile_ahead
 from jaxbeh.training.dataset import build_dataset, labelled_store
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.frames import Resident, Rotating
 from jaxbeh.training.hosts import Hosts
-from jaxbeh.training.layout import remedies
+from jaxbeh.training.layout import choose, remedies
 from jaxbeh.training.run_folder import RunFolder
 
 PLAIN = ("model={name: mlp, hidden: [8]}", "training.batch_size=4")
@@ -38,6 +39,36 @@ def short_of_memory(*overrides, devices=1, share=0.7):
     memory = blocks.budget.step + share * blocks.budget.frames
     made = building.assemble(config, dataset, replace(plenty.devices, memory=memory))
     return config, dataset, made, plenty
+
+
+def test_a_layout_that_is_left_costs_one_compilation(monkeypatch):
+    config = settings(*PLAIN, model=())
+    # Frames that take more than a step: a device that holds the step alone cannot hold them.
+    dataset = build_dataset(collection(frames=1500, videos=8), config, ReadingReport())
+    at_once, left = [], []
+
+    def counting(*words):
+        with compilations() as compiled:
+            programs = compile_ahead(*words)
+        at_once.append(len(compiled))
+        return programs
+
+    def choosing(*words):
+        left.append(words)
+        return choose(*words)
+
+    monkeypatch.setattr(building, "compile_ahead", counting)
+    monkeypatch.setattr(building, "choose", choosing)
+    devices = Devices.of(jax.devices()[:1])
+    fitting = building.assemble(config, dataset, devices)
+    assert (at_once, left) == ([4, 0], [])
+    at_once.clear()
+    memory = fitting.budget.step + 0.3 * fitting.budget.frames
+    assert memory < fitting.budget.frames
+    made = building.assemble(config, dataset, replace(devices, memory=memory))
+    assert made.shards[0] > 1
+    assert at_once == [1] * (len(left) + 1) + [3]
+    assert all(isinstance(one, jax.stages.Compiled) for one in vars(made.programs).values())
 
 
 def windows_of(store):

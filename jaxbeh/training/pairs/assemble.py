@@ -17,7 +17,7 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.settings.pairs import PairConfig, TrackConfig
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
-from jaxbeh.training.compilation import Arguments, compile_ahead
+from jaxbeh.training.compilation import Arguments, compile_ahead, taken_beside
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.frames import Batches
@@ -168,8 +168,8 @@ def assemble_tracks(
         normaliser=recipe.statistics,
         ordered=(held.trained,),
     )
-    programs, step = compile_ahead(programs, arguments, nbytes, devices)
-    budget = Budget(nbytes, step, devices.memory)
+    programs = compile_ahead(programs, arguments, devices)
+    budget = Budget(nbytes, taken_beside(programs.train, nbytes), devices.memory)
     require_room(devices, budget, members.count)
     return Assembled(
         programs=programs,
