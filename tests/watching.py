@@ -1,8 +1,11 @@
-"""What tests look at while programs run: where numbers lie, and how often something is compiled."""
+"""What tests look at while programs run: where numbers lie, and what is compiled, how often."""
 
 from contextlib import contextmanager
+from unittest import mock
 
 from jax import monitoring
+
+from jaxbeh.training.compilation import JUDGED, compile_ahead
 
 
 def pointers(leaf):
@@ -24,3 +27,12 @@ def compilations():
         yield compiled
     finally:
         monitoring.clear_event_listeners()
+
+
+def compiled_to_train(building):
+    """Within, a module that assembles runs leaves the other programs until they are called."""
+
+    def ahead(programs, arguments, devices, *_):
+        return compile_ahead(programs, arguments, devices, JUDGED)
+
+    return mock.patch.object(building, "compile_ahead", ahead)

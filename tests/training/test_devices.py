@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from recordings import SEVEN, recording, wander
 from tiny import assembled, run
+from watching import compiled_to_train
 
 from jaxbeh.data.scene import Labels
 from jaxbeh.data.store import Scene, build_store, gather, nbytes, window_table
@@ -119,7 +120,8 @@ def test_what_is_gathered_from_blocks_is_what_is_gathered_whole():
 
 
 def test_frames_are_cut_where_they_do_not_fit_and_the_step_counts():
-    config, dataset, made = assembled()
+    with compiled_to_train(building):
+        config, dataset, made = assembled()
     budget = made.budget
     assert budget.available == made.devices.memory < np.inf  # the machine's, on a CPU
     assert budget.step > 0
@@ -131,7 +133,8 @@ def test_frames_are_cut_where_they_do_not_fit_and_the_step_counts():
     )
 
     def within(memory):
-        return building.assemble(config, dataset, replace(made.devices, memory=memory))
+        with compiled_to_train(building):
+            return building.assemble(config, dataset, replace(made.devices, memory=memory))
 
     assert within(held + budget.step).frames.train.mesh is None
     cut = within(held + budget.step - 1)

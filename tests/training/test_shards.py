@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from tiny import StopAfter, assembled, collection, run, settings
-from watching import compilations
+from watching import compilations, compiled_to_train
 
 from jaxbeh.data.report import ReadingReport
 from jaxbeh.data.shards import Room, part_of, share_out, sizes_of
@@ -34,8 +34,9 @@ def short_of_memory(*overrides, devices=1, share=0.7):
     config = settings(*PLAIN, *overrides, model=())
     dataset = build_dataset(collection(videos=8), config, ReadingReport())
     several = Devices.of(jax.devices()[:devices])
-    plenty = building.assemble(config, dataset, several)
-    blocks = building.assemble(config, dataset, several, whole=False)
+    with compiled_to_train(building):
+        plenty = building.assemble(config, dataset, several)
+        blocks = building.assemble(config, dataset, several, whole=False)
     memory = blocks.budget.step + share * blocks.budget.frames
     made = building.assemble(config, dataset, replace(plenty.devices, memory=memory))
     return config, dataset, made, plenty

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny import assembled, run
-from watching import compilations
+from watching import compilations, compiled_to_train
 
 from jaxbeh.data.store import gather
 from jaxbeh.training import assemble as building
@@ -61,7 +61,8 @@ def test_smoothing_spreads_over_the_classes_looked_for_and_known_frames_only():
 @functools.cache
 def trained_twice(*overrides):
     """Parameters of a small network after two steps."""
-    _, dataset, made = assembled("model={name: mlp, hidden: [8]}", *overrides, model=())
+    with compiled_to_train(building):
+        _, dataset, made = assembled("model={name: mlp, hidden: [8]}", *overrides, model=())
     first = building.first_snapshot(made, dataset)
     state, sums, normaliser = jax.device_put((first.train, first.sums, first.normaliser))
     order = made.programs.shuffle(made.root, state.step)
@@ -74,7 +75,8 @@ def trained_twice(*overrides):
 
 
 def test_every_parameter_moves_in_one_step_and_statistics_too():
-    _, dataset, made = assembled()
+    with compiled_to_train(building):
+        _, dataset, made = assembled()
     first = building.first_snapshot(made, dataset)
     state, sums, normaliser = jax.device_put((first.train, first.sums, first.normaliser))
     order = made.programs.shuffle(made.root, state.step)
@@ -157,7 +159,7 @@ def test_two_small_transfers_an_epoch_and_one_compilation(tmp_path, monkeypatch)
 
 def test_what_is_gathered_has_the_labels_of_the_events_and_no_others():
     """Three events of the collection, in frames; unknown past the video's end."""
-    _, _, made = assembled()
+    _, _, made = assembled("model={name: mlp, hidden: [8]}", model=())
     truth = np.zeros(150, np.int8)
     truth[10:40], truth[60:80], truth[100:130] = 1, 2, 3
     count = len(made.frames.train.windows)

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 from tiny_pairs import host, tiny_config, tiny_dataset
-from watching import pointers
+from watching import compiled_to_train, pointers
 
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.pairs import assemble as building
@@ -102,7 +102,8 @@ def test_on_a_cpu_there_are_the_activations_of_one_member_at_a_time():
     def taken(seeds):
         """Bytes of a step beside the frames, and of the state that is kept between steps."""
         config = tiny_config("network.width=16", "training.batch_size=64")
-        made = building.assemble(config, DATASET, members=Members.all(2, seeds))
+        with compiled_to_train(building):
+            made = building.assemble(config, DATASET, members=Members.all(2, seeds))
         state = made.state
         kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
         return np.array([made.budget.step, kept])
