@@ -40,7 +40,7 @@ def lines(path):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_continued_to_the_same_bits(name, tmp_path, long):
-    if not long and name in ("hybrid", "transformer", "unet"):
+    if not long and name in ("tcn", "hybrid", "transformer", "unet"):
         pytest.skip("only with --long: what continues does not depend on the model")
     overrides = ("training.epochs=4", "training.checkpoint_every=4", *RUNS[name])
     config, dataset, made = assembled(*overrides, model=())
