@@ -35,6 +35,15 @@ def straight(mice, tmp_path_factory, python) -> Path:
     return run
 
 
+@pytest.fixture(scope="module")
+def scored(straight, tmp_path_factory, python) -> tuple[dict, Path]:
+    """What an evaluation of the run found, and the submission that it wrote."""
+    target = tmp_path_factory.mktemp("scored") / "deep" / "submission.csv"
+    done = python("-m", "jaxbeh.evaluate", "--run", straight, "--submission", target)
+    assert done.returncode == 0, done.stderr
+    return json.loads((straight / "evaluation.json").read_text()), target
+
+
 def lines(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
@@ -117,7 +126,7 @@ def test_a_finished_run_says_so_and_other_settings_are_refused(straight, mice, p
 
 def test_a_new_run_starts_from_the_weights_of_another(straight, mice, tmp_path, python):
     run = tmp_path / "run"
-    words = (*TRAIN, "--data", mice, "--run", run, "--set", "training.epochs=1")
+    words = (*TRAIN, "--data", mice, "--run", run)
     # Weights that do not fit are refused before there is a run, which would refuse other settings.
     refused = python(*words, "--init-from", straight, "--set", "model={name: mlp, hidden: [7]}")
     assert refused.returncode == 1
@@ -128,11 +137,8 @@ def test_a_new_run_starts_from_the_weights_of_another(straight, mice, tmp_path, 
     assert lines(run)[0]["train_loss"] < lines(straight)[0]["train_loss"]
 
 
-def test_evaluation_scores_and_writes_a_valid_submission(straight, mice, tmp_path, python):
-    target = tmp_path / "deep" / "submission.csv"
-    done = python("-m", "jaxbeh.evaluate", "--run", straight, "--submission", target)
-    assert done.returncode == 0, done.stderr
-    evaluation = json.loads((straight / "evaluation.json").read_text())
+def test_evaluation_scores_and_writes_a_valid_submission(scored, mice):
+    evaluation, target = scored
     assert set(evaluation) == {"macro_f1", "accuracy", "f1", "official_f", "videos", "frames"}
     assert evaluation["videos"] == 1
     assert 0 < evaluation["macro_f1"] <= 1
@@ -153,7 +159,7 @@ def test_evaluation_scores_and_writes_a_valid_submission(straight, mice, tmp_pat
     assert not set(submission["action"]) & {"social", "mating", "aggressive", "background"}
 
 
-def test_the_two_scores_are_told_apart(straight, mice, tmp_path, python):
+def test_the_two_scores_are_told_apart(straight, scored, mice, tmp_path, python):
     """The challenge's F-score is that of the bouts, not of the frames, and under its own name."""
     split = json.loads((straight / "split.json").read_text())
     rows = pd.read_csv(mice / "train.csv", dtype=str).set_index("video_id")
@@ -167,8 +173,9 @@ def test_the_two_scores_are_told_apart(straight, mice, tmp_path, python):
             (mice / "train_tracking" / lab / f"{video}.parquet").read_bytes()
         )
     target = tmp_path / "submission.csv"
-    words = ("-m", "jaxbeh.evaluate", "--run", straight)
-    done = python(*words, "--data", folder, "--submission", target)
+    done = python(
+        *("-m", "jaxbeh.evaluate", "--run", straight, "--data", folder, "--submission", target)
+    )
     assert done.returncode == 0, done.stderr
     assert "nothing is scored" in done.stdout
     events = []
@@ -183,9 +190,7 @@ def test_the_two_scores_are_told_apart(straight, mice, tmp_path, python):
                 events.append((video, *triple, *span, lab, json.dumps(whitelist)))
     solution = pd.DataFrame(events, columns=SOLUTION_COLUMNS)
     submission = pd.read_csv(target, dtype={"video_id": str})
-    scored = python(*words, "--submission", tmp_path / "other.csv")
-    assert scored.returncode == 0, scored.stderr
-    evaluation = json.loads((straight / "evaluation.json").read_text())
+    evaluation, _ = scored
     assert evaluation["official_f"] == pytest.approx(score(solution, submission), abs=1e-9)
     assert evaluation["official_f"] != evaluation["macro_f1"]
 
@@ -259,16 +264,17 @@ def test_a_read_only_run_is_scored_beside_the_submission(untouchable, mice, tmp_
     assert json.loads((target.parent / "evaluation.json").read_text())["videos"] == 1
 
 
-def test_predicting_test_videos_only_reads_no_labelled_video(straight, mice, tmp_path, python):
-    whole, alone = tmp_path / "whole.csv", tmp_path / "alone.csv"
-    words = ("-m", "jaxbeh.evaluate", "--run", straight, "--submission")
-    assert python(*words, whole).returncode == 0
+def test_predicting_test_videos_only_reads_no_labelled_video(
+    straight, scored, mice, tmp_path, python
+):
+    (_, whole), alone = scored, tmp_path / "alone.csv"
     judged = (straight / "evaluation.json").stat()
     data = tmp_path / "data"
     shutil.copytree(mice / "test_tracking", data / "test_tracking")
     shutil.copy(mice / "test.csv", data)
     (data / "train.csv").write_text("damaged")
-    done = python(*words, alone, "--data", data, "--test-only")
+    words = ("-m", "jaxbeh.evaluate", "--run", straight, "--submission", alone)
+    done = python(*words, "--data", data, "--test-only")
     assert done.returncode == 0, done.stderr
     assert "scored" not in done.stdout
     assert alone.read_bytes() == whole.read_bytes()

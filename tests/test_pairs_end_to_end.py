@@ -212,7 +212,7 @@ def test_scene_runs_are_not_averaged(mice, straight, tmp_path, python):
     scene = tmp_path / "scene"
     trained = python(
         *("-m", "jaxbeh.train", "--config", "debug", "--data", mice, "--run", scene),
-        *("--set", "training.epochs=1"),
+        *("--set", "training.epochs=1", "--set", "model={name: mlp, hidden: [8]}"),
     )
     assert trained.returncode == 0, trained.stderr
     done = python("-m", "jaxbeh.evaluate", "--run", straight, "--run", scene, "--data", mice)

@@ -47,7 +47,7 @@ def left(tmp_path_factory):
     for words in (
         ["synthesize", "--out", "mice", "--videos", "3", "--frames", "400"],
         ["train", "--config", "debug", "--data", "mice", "--run", "run",
-         "--set", "training.epochs=1"],
+         "--set", "training.epochs=1", "--set", "model={name: mlp, hidden: [8]}"],
         ["evaluate", "--run", "run"],
         ["doctor", "--data", "mice"],
     ):  # fmt: skip
