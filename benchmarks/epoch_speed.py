@@ -9,11 +9,12 @@ validation, one fetch an epoch. `--batch` counts the windows of a step on each d
 devices take turns, round by round, in one process.
 
 One JSON line a variant: seconds of compilation, of the first epoch with it, and of the others
-(median, and largest less smallest); steps and windows a second; the seconds of a hundred epochs
-with a checkpoint every fifth (written and waited for, the way training does); and the share of the
-matrix units' measured ceiling that the arithmetic of `FLOPS_A_WINDOW` comes to. A process that
-measures one variant gives the peak memory of the fullest device as well. With 1 among `--devices`,
-several have an efficiency: their windows a second over those of as many single devices.
+(median, and largest less smallest); steps and windows a second; the seconds by which a checkpoint
+makes an epoch longer (fetched and hashed before it, written beside it, as training does) and those
+of a hundred epochs with one every fifth; and the share of the matrix units' measured ceiling that
+the arithmetic of `FLOPS_A_WINDOW` comes to. A process that measures one variant gives the peak
+memory of the fullest device as well. With 1 among `--devices`, several have an efficiency: their
+windows a second over those of as many single devices.
 
 Where a step's time goes, in milliseconds a step, medians over the same rounds (`beside` and
 `exchange` with 1 among `--devices`):
@@ -51,7 +52,7 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.settings.run import Config
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
-from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, leaves_of
+from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
 from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
@@ -66,6 +67,8 @@ FLOPS_A_WINDOW = 86.3e6
 """Of v6's forward pass, the head's first product before the upsampling; training takes 3 times."""
 SUMS = 100
 """How often a call of the program that only sums gradients sums them."""
+CHECKPOINTS = 5
+"""Of epochs that begin with one."""
 
 
 def invented_store(windows: int, length: int, stride: int) -> FrameStore:
@@ -221,15 +224,21 @@ class Variant:
         if self.devices.count > 1:
             self.measured["gradients"].append(seconds(lambda: self._sum(self._rows)) / SUMS)
 
-    def checkpoint(self) -> float:
-        """Seconds of a checkpoint, until it is on the disk."""
+    def with_checkpoints(self) -> list[float]:
+        """Seconds of epochs that begin with a checkpoint, as the loop makes it."""
+        measured, self.measured = self.measured, defaultdict(list)
+        spent = []
         with tempfile.TemporaryDirectory() as folder:
             checkpoints = Checkpoints(Path(folder), print)
-            began = time.perf_counter()
-            checkpoints.save(int(self._state.step), leaves_of(fetch(self._state)), NOT_VALIDATED)
-            checkpoints.wait()
-            spent = time.perf_counter() - began
+            for _ in range(CHECKPOINTS):
+                began = time.perf_counter()
+                leaves = leaves_of(fetch(self._state))
+                found = content_hash(leaves)
+                checkpoints.save(int(self._state.step), leaves, NOT_VALIDATED, found)
+                self.epoch()
+                spent.append(time.perf_counter() - began)
             checkpoints.close()
+        self.measured = measured
         return spent
 
 
@@ -287,7 +296,8 @@ def describe(variant: Variant) -> dict[str, object]:
         parts |= {"beside": middle["beside"], "exchange": middle["step"] - middle["beside"]}
     if count > 1:
         parts["gradients"] = middle["gradients"]
-    epoch, checkpoint = middle["epoch"], variant.checkpoint()
+    epoch = middle["epoch"]
+    checkpoint = statistics.median(variant.with_checkpoints()) - epoch
     spent = 3 * FLOPS_A_WINDOW * (plan.windows + variant.judged / 3) / epoch / count
     return {
         "device": f"{count} x {jax.devices()[0].device_kind}",
@@ -305,7 +315,7 @@ def describe(variant: Variant) -> dict[str, object]:
         "step_ms": round(middle["step"] * 1e3, 4),
         "step_spread_ms": round(np.ptp(variant.measured["step"]) * 1e3, 4),
         "of_it_ms": {name: round(part * 1e3, 4) for name, part in parts.items()},
-        "checkpoint_s": round(checkpoint, 2),
+        "checkpoint_s": round(checkpoint, 3),
         "hundred_epochs_s": round(variant.first + 99 * epoch + 20 * checkpoint, 1),
         "share_of_matrix_ceiling": round(spent / ceiling(variant.dtype), 4),
         "loss": round(variant.loss, 3),

@@ -183,13 +183,14 @@ class Checkpoints:
             raise self._closed(error) from error
         return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
 
-    def save(self, step: int, leaves: Leaves, score: float) -> None:
+    def save(self, step: int, leaves: Leaves, score: float, sha256: str | None = None) -> None:
         """Start writing a checkpoint and return; the one before it is waited for first.
 
         Args:
             step: updates made; a step that is there already is left as it is.
             leaves: host arrays that nobody changes any more.
             score: the validation score, or `NOT_VALIDATED`.
+            sha256: the leaves' `content_hash`, if it is known already.
 
         Raises:
             CheckpointError: the one before it could not be written, or this one cannot.
@@ -199,7 +200,7 @@ class Checkpoints:
             raise self._unwritten(FileNotFoundError("the folder was removed or moved"))
         if step in self._manager.all_steps():
             return
-        record = {"sha256": content_hash(leaves), "score": repr(float(score))}
+        record = {"sha256": sha256 or content_hash(leaves), "score": repr(float(score))}
         record["seal"] = _seal(step, record)
         try:
             self._scores[step] = score

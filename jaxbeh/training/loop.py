@@ -144,7 +144,8 @@ def fit(
             progress.epoch(line, plan.windows, best=bool(best))
             run.on_epoch(line)
             if leaves is not None:
-                checkpoints.save(step, leaves, line[run.validation.score])
+                score = line[run.validation.score]
+                checkpoints.save(step, leaves, score, line["state_sha256"])
                 if run.on_checkpoint is not None:
                     checkpoints.wait()
                     run.on_checkpoint(int(loop.epoch))
