@@ -18,6 +18,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -81,6 +82,7 @@ def mlp(config: SceneConfig, dataset: Dataset, seed: int) -> float:
     assembled = building.assemble(config, dataset)
     normaliser = building.fit_normaliser(assembled, dataset)
     length = config.window.length
+    exact = replace(assembled.recipe, precision=jnp.float32, mesh=None)
 
     def frames(side: Sequence[Scene], store: object) -> tuple[np.ndarray, np.ndarray]:
         windows = tiling_windows(side, length)
@@ -89,7 +91,7 @@ def mlp(config: SceneConfig, dataset: Dataset, seed: int) -> float:
         for start in range(0, len(windows), 64):
             index = jnp.arange(start, min(start + 64, len(windows)), dtype=jnp.int32)
             found = gather(tiled, index, jnp.zeros_like(index), length, 2)
-            flat = model_inputs(assembled.recipe, normaliser, found).flat[..., :144]
+            flat = model_inputs(exact, normaliser, found).flat[..., :144]
             known = np.asarray(found.labels) >= 0
             inputs.append(np.asarray(flat)[known])
             labels.append(np.asarray(found.labels)[known])

@@ -1,6 +1,7 @@
 """Standardisation by the training frames: log1p, z-score, clip, 0 where missing.
 
-The order at every use: `compute`, `projection.complete`, then `normalise`.
+The order at every use: `compute`, `projection.complete`, then `normalise`; on a GPU one kernel does
+all that for motion features (`training.fused_motion`).
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Conv1D-BiLSTM: three pooled convolutions, a two-layer bidirectional LSTM, a head for every frame.
 
 A window without padding gives the plain network. What stands in padded frames never changes a
-valid frame's output: padding is zeroed before each convolution, BatchNorm takes its statistics over
+valid frame's output: padding counts as 0 in each convolution, BatchNorm takes its statistics over
 valid frames, a pooled step is valid if any of its frames is, the backward LSTM starts at the last
 valid step and the upsampling clamps at it.
 
@@ -95,19 +95,17 @@ def _max_pool(x: Array, mask: Array) -> tuple[Array, Array]:
 def _positive_larger(pairs: Array) -> Array:
     """The larger of each two, or 0, `[s, 2, …]` → `[s, …]`.
 
-    Chosen by a comparison, not by `jnp.max`: its gradient goes to the values that equal the
-    maximum, and the compiler may compute both once more with another rounding, so that none does
-    and the gradient is lost, or becomes NaN. What goes back is computed once for both, and the
-    choice decides where it goes; JAX's own way joins two halves, each computed for both.
+    Where the gradient goes is decided here. JAX's own goes to the values that equal the maximum,
+    and the compiler may compute both once more with another rounding, so that none does and the
+    gradient is lost, or becomes NaN. What goes back is computed once for both.
     """
     return _choose(pairs)[0]
 
 
 def _choose(pairs: Array) -> tuple[Array, tuple[Array, Array]]:
-    first = pairs[:, 0] >= pairs[:, 1]
-    larger = jnp.where(first, pairs[:, 0], pairs[:, 1])
-    positive = larger > 0
-    return jnp.where(positive, larger, 0.0), lax.optimization_barrier((first, positive))
+    larger = nn.relu(jnp.maximum(pairs[:, 0], pairs[:, 1]))
+    first, positive = pairs[:, 0] >= pairs[:, 1], larger > 0
+    return larger, lax.optimization_barrier((first, positive))
 
 
 def _to_the_chosen(chosen: tuple[Array, Array], gradient: Array) -> tuple[Array]:
@@ -124,8 +122,8 @@ _positive_larger.defvjp(_choose, _to_the_chosen)
 def _upsample(x: Array, mask: Array, length: int) -> Array:
     """Linear interpolation with half-pixel centres, clamped at the first and last valid step.
 
-    Where steps are eight frames or more, a valid frame lies before the step behind the last valid
-    one, which repeats that. What comes after means nothing.
+    No valid frame lies behind the step after the last valid one, which repeats that; later steps
+    mean nothing.
 
     Args:
         x: `[s, b, h]`.

@@ -1,4 +1,4 @@
-"""The recurrence of a bidirectional LSTM in GPU kernels: product and cell together.
+"""A layer of a bidirectional LSTM on a GPU, its recurrence in kernels: product and cell together.
 
 Compiled from plain operations, a step is four or five small kernels that wait for each other, and
 its tensors are copied between them. Here both directions are one kernel forward and one backward,
@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxbeh.models.fused_launch import Shape, all_at_once, step_by_step
@@ -26,7 +26,7 @@ from jaxbeh.models.fused_step import BACKWARD, FORWARD, Pass, Tile
 from jaxbeh.models.fused_sums import ordered_sums
 
 FEWEST_UNITS = 64
-"""Layers with fewer are not worth a kernel, and tiles of 32 would not share them out."""
+"""Layers with fewer are not worth a kernel, and no tile would share them out."""
 
 _MOST_UNITS = 256
 """Of layers whose steps run in one kernel: a program's weights must fit its shared memory."""
@@ -101,7 +101,7 @@ def _backward(
     (inner,) = _on_each_device(BACKWARD, mesh, interpret, outer, valid, opened, cells, turned)
     to_x = inner.astype(x.dtype) @ kernel.T
     inner, to_bias = _summed(mesh, interpret, inner, to_x)
-    to_kernel = _over_rows(x, inner.astype(x.dtype))
+    to_kernel = jnp.einsum("tbi,tbg->ig", x, inner.astype(x.dtype))
     by_direction = [one.reshape(*one.shape[:2], 2, -1) for one in (before, inner)]
     to_weights = jnp.einsum("tbdh,tbdg->dhg", *by_direction)
     return to_x, to_kernel, to_bias, to_weights, jnp.zeros_like(valid)
@@ -110,13 +110,11 @@ def _backward(
 recurrence.defvjp(_forward, _backward)
 
 
-def _over_rows(left: Array, right: Array) -> Array:
-    """Sum over steps and rows of all products, `[t, b, i]` and `[t, b, j]` → `[i, j]`."""
-    return lax.dot_general(left, right, (((0, 1), (0, 1)), ((), ())))
-
-
 def _summed(mesh: Mesh | None, interpret: bool, inner: Array, to_x: Array) -> tuple[Array, ...]:
-    """The gates' gradients, for what is to come after the layer's inputs', and their sums."""
+    """The gates' gradients, for what is to come after the layer's inputs', and their sums.
+
+    The order is kept on one device, of one layer at a time.
+    """
 
     def plainly(inner: Array, _: Array) -> tuple[Array, ...]:
         return inner, jnp.sum(inner, axis=(0, 1), dtype=jnp.float32)

@@ -2,9 +2,10 @@
 
 A graph of kernels runs whatever is ready. Behind a layer's backward recurrence that is, at the same
 time, the product that the layer before waits for and those for this layer's weights, each of which
-fills the GPU. Once the first is done, though, the next recurrence leaves a quarter of the GPU to
-the others, if only it finds its own part free. So the sums wait for the first product and take few
-multiprocessors; the other products wait for the sums, and start when the recurrence has.
+fills the GPU. Once the first is done, though, the next recurrence leaves some of the GPU to the
+others (a quarter, with 384 rows and 256 units on an H100), if only it finds its own part free. So
+the sums wait for the first product and take few multiprocessors; the other products wait for the
+sums, and start when the recurrence has.
 """
 
 from typing import Any

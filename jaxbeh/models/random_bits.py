@@ -29,10 +29,10 @@ def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
     for axis in sorted(range(len(shape)), key=lambda axis: (axis == slowest, -axis)):
         index = index + lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
         stride *= shape[axis]
-    return hashed(index, salt(seed))
+    return hashed(index, salted(seed))
 
 
-def salt(seed: Array) -> Array:
+def salted(seed: Array) -> Array:
     """What `hashed` takes of a seed, uint32 `[2]` → `[2]`."""
     return jnp.stack([seed[0], _mix(seed[1] ^ _mix(seed[0]))])
 

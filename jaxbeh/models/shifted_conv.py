@@ -31,7 +31,7 @@ class ShiftedConv(nn.Module):
 
         Args:
             x: `[t, b, i]`.
-            mask: bool `[t, b]`; where false, x counts as 0.
+            mask: bool `[t, b]`; where false, a finite x counts as 0.
 
         Returns:
             `[t, b, channels]`.
@@ -48,7 +48,9 @@ class ShiftedConv(nn.Module):
                 part[..., at * self.channels : (at + 1) * self.channels].astype(jnp.float32)
                 for at, part in enumerate(parts)
             )
-            return lax.optimization_barrier((sums + bias).astype(self.dtype))
+            # Behind a barrier it is written down in this dtype, though float32 is what follows.
+            written: Array = lax.optimization_barrier((sums + bias).astype(self.dtype))
+            return written
         shifts = jnp.concatenate(self._shifted(jnp.where(mask[..., None], x, 0.0)), axis=-1)
         return shifts @ kernel.reshape(-1, self.channels) + bias.astype(self.dtype)
 

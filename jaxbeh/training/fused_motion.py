@@ -3,8 +3,8 @@
 Compiled from plain operations, each number of the flat form is computed by itself, from a dozen
 small loads. Here a program has some points in the order of the result and makes the four numbers of
 each from three long loads: both coordinates, speed and acceleration, standardised, with noise.
-`motion`, `normalise` and `nearly_normal` are what it must agree with. Within the kernel, what is
-missing is NaN.
+`motion`, `normalise` and `nearly_normal` are what it must agree with, and a number that is none
+comes through as it does there.
 """
 
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
@@ -22,10 +23,20 @@ from jaxbeh.data.store import WINDOWS, Frames
 from jaxbeh.features.coordinates import POINTS
 from jaxbeh.features.motion import MOTION
 from jaxbeh.features.normaliser import CLIP, Normaliser
-from jaxbeh.models.random_bits import hashed, nearly_normal_of, salt
+from jaxbeh.models.random_bits import hashed, nearly_normal_of, salted
 
 _POINTS_A_PROGRAM = 1024
 _WARPS = 4
+_MISSING = float(np.finfo(np.float32).max)
+"""Stands for what is missing, within the kernel."""
+
+
+def runs_here() -> bool:
+    """Whether the GPUs of this process take Triton's kernels: NVIDIA's since 2020."""
+    if jax.default_backend() != "gpu":
+        return False
+    major, _, _ = str(getattr(jax.local_devices()[0], "compute_capability", "")).partition(".")
+    return major.isdecimal() and int(major) >= 8
 
 
 def fused_motion(
@@ -51,11 +62,11 @@ def fused_motion(
     """
     deviation, seed = noise or (0.0, jnp.zeros(2, jnp.uint32))
     windows, seen = frames.frame.shape
-    known = jnp.where(frames.valid[..., None], frames.xy, jnp.nan)
+    known = jnp.where(frames.valid[..., None], frames.xy, _MISSING)
     of_windows = (known.reshape(windows, seen, 2 * len(POINTS)), frames.frame, frames.fps)
-    of_all = (normaliser.mean, 1.0 / normaliser.deviation, salt(seed))
+    of_all = (normaliser.mean, 1.0 / normaliser.deviation, salted(seed))
     run = partial(_run, deviation, dtype, interpret)
-    if mesh is None:
+    if mesh is None or windows % mesh.size:
         return jnp.swapaxes(run(jnp.zeros(1, jnp.int32), *of_windows, *of_all), 0, 1)
     firsts = jnp.arange(mesh.size, dtype=jnp.int32) * (windows // mesh.size)
     by_window, whole = PartitionSpec(WINDOWS), PartitionSpec()
@@ -105,13 +116,13 @@ def _kernel(
         deviation: of the noise; 0 for none.
         beyond: whether some programs have places behind the last frame.
         first: int32 `[1]`, these windows' first one in the batch.
-        xy: float32 `[b, h+t, 144]`, NaN where invalid.
+        xy: float32 `[b, h+t, 144]`, `_MISSING` where invalid.
         frame: int32 `[b, h+t]`.
         fps: float32 `[b]`.
         mean: float32 `[f]`.
         scale: float32 `[f]`, what deviations from the mean are multiplied by.
         salt: uint32 `[2]`, of the noise's seed.
-        flat: `[t, b, f]`, to be written.
+        flat: `[t, b, f]`, to be written, or of a few frames more.
     """
     _, windows, features = flat.shape
     length, points = xy.shape[1] - MOTION.history, len(POINTS)
@@ -124,7 +135,7 @@ def _kernel(
         return lax.div(row, windows), lax.rem(row, windows), column
 
     def put(t: Array, window: Array, column: Array, value: Array) -> None:
-        known = value == value
+        known = value != _MISSING
         value = jnp.clip((value - mean[column]) * scale[column], -CLIP, CLIP)
         if deviation:
             index = ((first[0] + window) * length + t) * features + column
@@ -132,26 +143,31 @@ def _kernel(
             value = value + deviation * drawn
         flat[t, window, column] = jnp.where(known, value, 0.0).astype(flat.dtype)
 
+    def rate(later: Array, earlier: Array) -> Array:
+        missing = (later == _MISSING) | (earlier == _MISSING)
+        return jnp.where(missing, _MISSING, (later - earlier) * hertz)
+
     t, window, column = places(2)
     now = t + MOTION.history
     inside = t < length if beyond else None
 
     def load(time: Array, mask: Array | None) -> Array:
         at = xy.at[window, time, column]
-        found: Array = triton.load(at, mask=mask, other=None if mask is None else jnp.nan)
+        found: Array = triton.load(at, mask=mask, other=None if mask is None else _MISSING)
         return found
 
     number = triton.load(frame.at[window, now], mask=inside, other=0 if beyond else None)
-    rate = fps[window]
+    hertz = fps[window]
     here, before, earlier = (load(now - back, inside) for back in range(3))
     # Frame 0 has no step of its own and repeats frame 1's; nor does the velocity change between.
     following = load(now + 1, (number == 0) & (t < length - 1))
-    velocity = jnp.where(number == 0, following - here, here - before) * rate
-    change = (velocity - (before - earlier) * rate) * rate
-    change = jnp.where(number <= 1, velocity - velocity, change)
+    velocity = jnp.where(number == 0, rate(following, here), rate(here, before))
+    steady = jnp.where(velocity == _MISSING, _MISSING, velocity - velocity)
+    change = jnp.where(number <= 1, steady, rate(velocity, rate(before, earlier)))
     put(t, window, column, here)
     t, window, column = places(1)
     for part, vector in enumerate((velocity, change)):
         x, y = jnp.split(vector.reshape(_POINTS_A_PROGRAM, 2), 2, axis=-1)
-        size = jnp.sqrt(x * x + y * y).reshape(_POINTS_A_PROGRAM)
-        put(t, window, (2 + part) * points + column, jnp.log(1.0 + size))
+        size = jnp.log(1.0 + jnp.sqrt(x * x + y * y))
+        size = jnp.where(x == _MISSING, _MISSING, size).reshape(_POINTS_A_PROGRAM)
+        put(t, window, (2 + part) * points + column, size)

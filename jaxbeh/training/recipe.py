@@ -19,7 +19,7 @@ from jaxbeh.features.projection import complete
 from jaxbeh.models import Inputs
 from jaxbeh.models.random_bits import nearly_normal
 from jaxbeh.settings.run import SceneConfig, TrainingSettings
-from jaxbeh.training.fused_motion import fused_motion
+from jaxbeh.training.fused_motion import fused_motion, runs_here
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def model_inputs(
     drawn = None if noise is None else (recipe.noise, jax.random.key_data(noise))
     # Windows are mixed in float32.
     dtype = jnp.float32 if recipe.mixup else recipe.precision
-    if features is MOTION and jax.default_backend() == "gpu":
+    if features is MOTION and runs_here():
         flat = fused_motion(frames, normaliser, drawn, dtype, recipe.mesh)
     else:
         flat, valid = complete(features, normaliser.projection, found)

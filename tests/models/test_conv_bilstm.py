@@ -181,6 +181,23 @@ def test_upsampling_clamps_at_the_last_valid_step(length):
         np.testing.assert_allclose(found[: row + 1, row], wanted[: row + 1], rtol=1e-5, atol=5e-6)
 
 
+@pytest.mark.parametrize("frame", [0, 1])
+def test_a_number_that_is_none_passes_through_the_pooling(frame):
+    """Or a broken network would give plausible figures."""
+    x = jnp.ones((4, 1, 1)).at[frame].set(jnp.nan)
+    pooled, _ = _max_pool(x, jnp.ones((4, 1), bool))
+    assert np.isnan(pooled[0, 0, 0])
+    assert pooled[1, 0, 0] == 1.0
+
+
+def test_a_network_with_broken_weights_predicts_no_number():
+    _, variables, flat = small()
+    kernel = variables["params"]["ShiftedConv_0"]["kernel"]
+    variables["params"]["ShiftedConv_0"]["kernel"] = kernel.at[0, 0, 0].set(jnp.nan)
+    logits, _ = applied(False)(variables, inputs(flat))
+    assert np.isnan(logits).all()
+
+
 def test_a_pooled_step_is_valid_if_any_of_its_frames_is():
     x = jnp.ones((7, 1, 1)).at[3].set(99.0)
     pooled, mask = _max_pool(x, jnp.arange(7)[:, None] < 3)

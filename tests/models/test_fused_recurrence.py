@@ -197,6 +197,33 @@ def test_where_programs_could_wait_for_ever_none_waits(hidden, members, room, mo
     assert len(others) == 2 * STEPS + (not members)
 
 
+def test_products_for_weights_wait_for_the_sums_and_these_for_the_product_before():
+    """What a graph of kernels runs first is decided by who takes whose results."""
+    shapes = [(STEPS, 64, 64), (64, 512), (512,), (2, 64, 256), (STEPS, 64)]
+    dtypes = [jnp.bfloat16, jnp.bfloat16, jnp.float32, jnp.bfloat16, jnp.float32]
+    given = [jax.ShapeDtypeStruct(*one) for one in zip(shapes, dtypes, strict=True)]
+
+    def back(*given):
+        out, pullback = jax.vjp(recurrence, *given)
+        return pullback(out)
+
+    equations = jax.make_jaxpr(back)(*given).jaxpr.eqns
+    maker = {id(out): one for one in equations for out in one.outvars}
+
+    def needs(equation, other):
+        """Whether an equation needs, directly or not, what the other makes."""
+        makers = [maker[id(one)] for one in equation.invars if id(one) in maker]
+        return any(one is other or needs(one, other) for one in makers)
+
+    product = {
+        one.outvars[0].aval.shape: one for one in equations if one.primitive.name == "dot_general"
+    }
+    (sums,) = [one for one in equations if one.outvars[-1].aval.shape == (512,)]
+    assert needs(sums, product[(STEPS, 64, 64)])  # of what goes on to the layer before
+    for of_weights in ((64, 512), (2, 64, 256)):
+        assert needs(product[of_weights], sums)
+
+
 class Gpu:
     """What JAX says of a GPU."""
 
