@@ -34,7 +34,6 @@ def run(mice, tmp_path_factory, python) -> Path:
     trained = python(
         *("-m", "jaxbeh.train", "--config", "debug", "--data", mice, "--run", folder),
         *("--set", "training.epochs=2", "--set", "window.train_stride=50"),
-        *("--set", "model={name: mlp, hidden: [8]}"),
         timeout=600,
     )
     assert trained.returncode == 0, trained.stderr

@@ -136,7 +136,8 @@ def assemble(
         layout, given = in_shards(devices, train, validation, shards), True
     else:
         layout, given = resident(devices, train, validation, whole is not False), whole is not None
-    # All programs at the same time, unless the layout may still be left for another one.
+    # All programs at the same time where the frames alone fit. Else this layout will be left: only
+    # what its step takes is asked.
     fits = given or devices.has_room(layout.nbytes)
     made, arguments = _build(config, layout, videos, ALL if fits else JUDGED)
     # A step on blocks or shards takes a little more than it was chosen by.

@@ -1,4 +1,4 @@
-"""The compilation of a run's programs: all at the same time, before there is anything on a device.
+"""The compilation of a run's programs: at the same time, before there is anything on a device.
 
 A GPU runs a program as graphs of kernels, where each waits only for those whose results it uses. A
 loop is part of a graph if it holds no other one: turns of a loop within a loop are slower there

@@ -53,7 +53,7 @@ class ValidationSums:
 
 @struct.dataclass
 class Drawn:
-    """What a step is about.
+    """The windows of a step, and all that is random in it.
 
     Attributes:
         windows: int32 `[b]`, rows of the store's table; negative where there is none.

@@ -117,6 +117,29 @@ def test_what_a_config_names_takes_effect(override):
     assert any(not np.array_equal(plain[path], other[path]) for path in plain)
 
 
+def test_steps_of_one_call_are_those_of_as_many_calls(monkeypatch):
+    """With their own windows, noise, dropout, shares and shifts; a CPU's calls have one step."""
+    network = ("model={name: mlp, hidden: [8], dropout: 0.3}",)
+    found = []
+    for longest in (1, 5):
+        monkeypatch.setattr(building, "longest_call", lambda longest=longest: longest)
+        with compiled_to_train(building):
+            _, dataset, made = assembled("augmentation.mixup=0.2", model=network)
+        first = building.first_snapshot(made, dataset)
+        put = made.devices.put
+        state, sums, normaliser = put((first.train, first.sums, first.normaliser))
+        scale, order = put(first.loop.rate_scale), made.programs.shuffle(made.root, state.step)
+        assert made.turn.steps_per_call == longest
+        for _ in range(made.turn.steps // longest):
+            state, sums = made.programs.train(
+                state, sums, made.frames.train, order, normaliser, made.root, scale
+            )
+        found.append(leaves_of(jax.device_get((state, sums))))
+    one, five = found
+    for path, leaf in one.items():
+        np.testing.assert_allclose(five[path], leaf, rtol=1e-5, atol=1e-7, err_msg=path)
+
+
 def test_a_small_network_overfits_a_small_collection(tmp_path):
     config, dataset, made = assembled(
         "training.epochs=150",
