@@ -1,6 +1,7 @@
 """A convolution over time that is fast inside compiled loops."""
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.nn.initializers import lecun_normal, zeros
@@ -40,10 +41,16 @@ class ShiftedConv(nn.Module):
         kernel = self.param("kernel", lecun_normal(in_axis=(0, 1)), shape)
         bias = self.param("bias", zeros, (self.channels,))
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        zeroed = jnp.where(mask[..., None], x, 0.0)
         if x.shape[-1] > self.channels:
             # The products are smaller than the inputs: they are shifted, not the inputs.
-            products = x @ jnp.concatenate(list(kernel), axis=-1)
-            parts = self._shifted(jnp.where(mask[..., None], products, 0.0))
+            wide = jnp.concatenate(list(kernel), axis=-1)
+            if jax.default_backend() == "gpu":
+                # There a kernel may write x, and a pass over the products is the shorter one.
+                products = jnp.where(mask[..., None], x @ wide, 0.0)
+            else:
+                products = zeroed @ wide
+            parts = self._shifted(products)
             sums = sum(
                 part[..., at * self.channels : (at + 1) * self.channels].astype(jnp.float32)
                 for at, part in enumerate(parts)
@@ -51,7 +58,7 @@ class ShiftedConv(nn.Module):
             # Behind a barrier it is written down in this dtype, though float32 is what follows.
             written: Array = lax.optimization_barrier((sums + bias).astype(self.dtype))
             return written
-        shifts = jnp.concatenate(self._shifted(jnp.where(mask[..., None], x, 0.0)), axis=-1)
+        shifts = jnp.concatenate(self._shifted(zeroed), axis=-1)
         return shifts @ kernel.reshape(-1, self.channels) + bias.astype(self.dtype)
 
     def _shifted(self, x: Array) -> list[Array]:

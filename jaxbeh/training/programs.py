@@ -51,25 +51,6 @@ class ValidationSums:
     confusion: Array
 
 
-@struct.dataclass
-class Drawn:
-    """The windows of a step, and all that is random in it.
-
-    Attributes:
-        windows: int32 `[b]`, rows of the store's table; negative where there is none.
-        shift: int32 `[b]`, frames by which each starts off its place.
-        noise: key of the inputs' noise.
-        dropout: key.
-        mixup: key.
-    """
-
-    windows: Array
-    shift: Array
-    noise: Array
-    dropout: Array
-    mixup: Array
-
-
 @dataclass(frozen=True)
 class Programs:
     """A run's programs, each compiled once.
@@ -163,18 +144,16 @@ def train_steps(
 ) -> tuple[TrainState, EpochSums]:
     """Scan `steps_per_call` updates from where `state.step` stands in the order."""
     stream = jax.random.fold_in(root, _STEP)
-    # Drawn for all steps at once: in a step, these tiny operations would wait for each other.
-    steps = state.step + jnp.arange(plan.steps_per_call, dtype=jnp.int32)
-    draws = jax.vmap(partial(draw, recipe, stream))(steps, order[steps % order.shape[0]])
 
     def body(
-        carry: tuple[TrainState, Any, EpochSums], drawn: Drawn
+        carry: tuple[TrainState, Any, EpochSums], _: None
     ) -> tuple[tuple[TrainState, Any, EpochSums], None]:
         state, copies, sums = carry
-        windows = lax.with_sharding_constraint(drawn.windows, devices.by_window)
-        drawn = drawn.replace(windows=windows)  # type: ignore[attr-defined]  # by struct
+        batch = order[state.step % order.shape[0]]
+        windows = lax.with_sharding_constraint(batch, devices.by_window)
+        key = jax.random.fold_in(stream, state.step)
         changed, loss, weight, finite = update(
-            recipe, optimiser, state, copies, store, drawn, normaliser, rate_scale
+            recipe, optimiser, state, copies, store, windows, normaliser, key, rate_scale
         )
         skipped = sums.skipped
         if recipe.skip_nonfinite:
@@ -191,15 +170,8 @@ def train_steps(
         return (changed, working_copies(changed.params, recipe.precision), sums), None
 
     first = (state, working_copies(state.params, recipe.precision), sums)
-    (state, _, sums), _ = lax.scan(body, first, draws)
+    (state, _, sums), _ = lax.scan(body, first, length=plan.steps_per_call)
     return state, sums
-
-
-def draw(recipe: Recipe, stream: Array, step: Array, windows: Array) -> Drawn:
-    """All that is random in a step."""
-    jitter, noise, dropout, mixup = jax.random.split(jax.random.fold_in(stream, step), 4)
-    shift = jax.random.randint(jitter, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32)
-    return Drawn(windows=windows, shift=shift, noise=noise, dropout=dropout, mixup=mixup)
 
 
 def update(
@@ -208,8 +180,9 @@ def update(
     state: TrainState,
     copies: Any,
     store: FrameStore,
-    drawn: Drawn,
+    windows: Array,
     normaliser: Normaliser,
+    key: Array,
     rate_scale: Array,
 ) -> tuple[TrainState, Array, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
@@ -220,20 +193,25 @@ def update(
         state: before the step.
         copies: of its weights, by `working_copies`.
         store: all frames.
-        drawn: the batch, and what is random.
+        windows: int32 `[b]`, rows of the store's table; negative where there is none.
         normaliser: statistics of the training frames.
+        key: of all that is random in the step.
         rate_scale: what the schedule's rate is multiplied by.
 
     Returns:
         The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
     """
-    frames = gather(store, drawn.windows, drawn.shift, recipe.length, recipe.features.history)
-    inputs = model_inputs(recipe, normaliser, frames, drawn.noise if recipe.noise else None)
+    jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
+    shift = jax.random.randint(
+        jitter_key, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32
+    )
+    frames = gather(store, windows, shift, recipe.length, recipe.features.history)
+    inputs = model_inputs(recipe, normaliser, frames, noise_key if recipe.noise else None)
     wanted = targets(frames.labels, frames.looked_for, recipe.label_smoothing)
     looked_for = frames.looked_for
     if recipe.mixup:
         inputs, wanted, looked_for = mixup(
-            drawn.mixup, recipe.mixup, inputs, wanted, looked_for, drawn.windows >= 0
+            mixup_key, recipe.mixup, inputs, wanted, looked_for, windows >= 0
         )
     class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
 
@@ -243,7 +221,7 @@ def update(
             inputs,
             train=True,
             mutable=["batch_stats"],
-            rngs={"dropout": drawn.dropout},
+            rngs={"dropout": dropout_key},
         )
         loss, weight = weighted_cross_entropy(logits, wanted, looked_for, class_weights)
         mean = loss / jnp.maximum(weight, LEAST_WEIGHT)

@@ -10,9 +10,15 @@ from jaxbeh.models.shifted_conv import ShiftedConv
 @pytest.mark.parametrize(
     ("dilation", "taps"), [(1, 3), (2, 3), (4, 3), (8, 3), (1, 5), (3, 5), (2, 1)]
 )
-@pytest.mark.parametrize(("length", "inputs"), [(3, 5), (19, 5), (19, 12), (3, 12)])
-def test_it_is_a_dilated_convolution_with_its_gradients(length, inputs, dilation, taps):
+@pytest.mark.parametrize(
+    ("length", "inputs", "backend"),
+    [(3, 5, "cpu"), (19, 5, "cpu"), (19, 12, "cpu"), (3, 12, "cpu"), (19, 12, "gpu")],
+)
+def test_it_is_a_dilated_convolution_with_its_gradients(
+    length, inputs, backend, dilation, taps, monkeypatch
+):
     """With fewer inputs than its 7 outputs it shifts them, with more it shifts the products."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
     x = jax.random.normal(jax.random.key(0), (length, 2, inputs))
     mask = jax.random.bernoulli(jax.random.key(3), 0.7, (length, 2))
     conv = ShiftedConv(7, dilation, taps)
