@@ -43,14 +43,14 @@ def small(name):
     return build(SMALL[name], CLASSES)
 
 
-def in_training(model, params, variables, inputs):
-    """Logits as a training step has them: with dropout, normalised by the batch."""
+def in_training(model, params, variables, inputs, key):
+    """Logits as a training step has them: with dropout by a key, normalised by the batch."""
     logits, _ = model.apply(
         {"params": params, **variables},
         inputs,
         train=True,
         mutable=["batch_stats"],
-        rngs={"dropout": jax.random.key(1)},
+        rngs={"dropout": key},
     )
     return logits
 

@@ -25,7 +25,7 @@ def test_compiled_gradients_are_slopes(name):
     wanted64 = np.asarray(wanted, np.float64)
 
     def logits(params):
-        return in_training(model, params, variables, inputs)
+        return in_training(model, params, variables, inputs, jax.random.key(1))
 
     def loss(params):
         return -jnp.sum(wanted * jax.nn.log_softmax(logits(params))) / jnp.sum(wanted)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from batches import CLASSES, SMALL, batch, compiled, prefix, refill, small
+from batches import CLASSES, SMALL, batch, compiled, in_training, prefix, refill, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,13 +51,7 @@ def loss_and_gradient(name):
     model = small(name)
 
     def loss(params, rest, inputs, key):
-        logits, _ = model.apply(
-            {"params": params, **rest},
-            inputs,
-            train=True,
-            mutable=["batch_stats"],
-            rngs={"dropout": key},
-        )
+        logits = in_training(model, params, rest, inputs, key)
         nll = optax.softmax_cross_entropy_with_integer_labels(logits, labels_of(inputs))
         frames = jnp.sum(inputs.mask, dtype=jnp.float32)
         return jnp.sum(jnp.where(inputs.mask, nll, 0.0)) / frames

@@ -21,7 +21,7 @@ def test_logits_and_gradients_are_those_by_the_parameters(name, long):
     assert len(jax.tree.leaves(copies)) >= 2
 
     def loss(params):
-        logits = in_training(model, params, variables, inputs)
+        logits = in_training(model, params, variables, inputs, jax.random.key(1))
         return jnp.sum(jnp.sin(logits)), logits
 
     step = compiled(jax.grad(loss, has_aux=True))
