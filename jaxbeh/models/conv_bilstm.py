@@ -19,7 +19,7 @@ from jax import Array, lax
 from jax.sharding import Mesh
 from jax.typing import DTypeLike
 
-from jaxbeh.models.dropout import Dropout
+from jaxbeh.models.dropout import Dropout, dropout_keys
 from jaxbeh.models.inputs import Inputs
 from jaxbeh.models.recurrence import BidirectionalLSTM
 from jaxbeh.models.shifted_conv import ShiftedConv
@@ -56,6 +56,8 @@ class ConvBiLSTM(nn.Module):
     def __call__(self, inputs: Inputs, train: bool) -> Array:
         """Float32 logits `[b, t, c]`; those of padded frames mean nothing."""
         drop = Dropout(self.dropout, batch_axis=1, deterministic=not train)
+        calls = len(self.channels) + self.lstm_layers
+        keys = iter(dropout_keys(self, self.dropout if train else 0.0, calls))
         x, mask = jnp.swapaxes(inputs.flat, 0, 1).astype(self.dtype), inputs.mask.T
         for channels in self.channels:
             x = ShiftedConv(channels, dtype=self.dtype)(x, mask)
@@ -65,16 +67,16 @@ class ConvBiLSTM(nn.Module):
             # pooling. Masks of their own would raise the mean of the maximum in training only, and
             # the running statistics of the next BatchNorm would be those of other inputs.
             x, mask = _max_pool(x, mask)
-            x = drop(x)
+            x = drop(x, next(keys))
         x = nn.Dense(self.hidden, dtype=self.dtype)(x)
         for layer in range(self.lstm_layers):
-            x = drop(x) if layer else x
+            x = drop(x, next(keys)) if layer else x
             x = BidirectionalLSTM(self.hidden, self.dtype, self.mesh)(x, mask)
         # The head's first product comes before the upsampling, not after it: both are linear and
         # the interpolation weights sum to one, so it is the same at an eighth of the cost.
         x = nn.Dense(self.hidden, dtype=self.dtype)(x)
         x = _upsample(x, mask, inputs.mask.shape[1])
-        logits = nn.Dense(self.classes, dtype=self.dtype)(drop(nn.relu(x)))
+        logits = nn.Dense(self.classes, dtype=self.dtype)(drop(nn.relu(x), next(keys)))
         return jnp.swapaxes(logits, 0, 1).astype(jnp.float32)
 
 

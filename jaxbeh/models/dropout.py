@@ -27,15 +27,33 @@ class Dropout(nn.Module):
     deterministic: bool = False
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Shape and dtype stay."""
+    def __call__(self, x: Array, key: Array | None = None) -> Array:
+        """Shape and dtype stay; the key is one of `dropout_keys`, or drawn here."""
         if self.deterministic or self.rate == 0.0:
             return x
         if self.rate == 1.0:
             return jnp.zeros_like(x)
         shape = [1 if axis in self.broadcast_dims else size for axis, size in enumerate(x.shape)]
-        seed = jax.random.key_data(self.make_rng("dropout"))
+        seed = jax.random.key_data(self.make_rng("dropout") if key is None else key)
         return _dropped(x, seed, self.rate, tuple(shape), self.batch_axis)
+
+
+def dropout_keys(module: nn.Module, rate: float, calls: int) -> list[Array | None]:
+    """A key for each call of dropout in a module, made at once.
+
+    Each for itself is a hundred operations, for the compiler to place in a training step.
+
+    Args:
+        module: being called.
+        rate: of dropout.
+        calls: how many.
+
+    Returns:
+        The keys, or `None` for each where nothing is drawn.
+    """
+    if not 0.0 < rate < 1.0:
+        return [None] * calls
+    return list(jax.random.split(module.make_rng("dropout"), calls))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))

@@ -15,9 +15,8 @@ from jax import Array, lax
 def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
     """Uint32 of a shape of fewer than 2³² numbers, all bits uniform.
 
-    Each index is hashed by two rounds of multiplication and shifts (the constants of Wellons'
-    "lowbias32"). Before the second, both halves of the seed are added: with one alone, some seeds
-    would give each other's numbers in another order.
+    Each index is multiplied by an odd number and moved on by another, which follow from the seed,
+    and hashed by two rounds of multiplication and shifts (the constants of Wellons' "lowbias32").
 
     Args:
         seed: uint32 `[2]`.
@@ -33,13 +32,22 @@ def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
 
 
 def salted(seed: Array) -> Array:
-    """What `hashed` takes of a seed, uint32 `[2]` → `[2]`."""
-    return jnp.stack([seed[0], _mix(seed[1] ^ _mix(seed[0]))])
+    """What `hashed` takes of a seed, uint32 `[2]` → `[2]`; of several, `[2, …]` → `[2, …]`."""
+    # Both words decide both numbers: seeds that shared a multiplier would give the same numbers,
+    # moved on.
+    first = _mix(seed[0] ^ jnp.uint32(0x9E3779B9))
+    both = _mix(seed[1] ^ first)
+    return jnp.stack([both | 1, _mix(first + both)])
 
 
 def hashed(place: Array, salt: Array) -> Array:
     """What `uniform_bits` makes of uint32 places."""
-    return _mix(_mix(place ^ salt[0]) + salt[1])
+    return _mix(place * salt[0] + salt[1])
+
+
+def whole_numbers(seed: Array, shape: Sequence[int], most: int) -> Array:
+    """Int32 from −most to most, equally likely but for a share of most · 2⁻³¹."""
+    return (uniform_bits(seed, shape) % (2 * most + 1)).astype(jnp.int32) - most
 
 
 def nearly_normal(seed: Array, shape: Sequence[int]) -> Array:
@@ -48,12 +56,16 @@ def nearly_normal(seed: Array, shape: Sequence[int]) -> Array:
     Near enough to normal for noise on inputs (excess kurtosis −0.3, nothing beyond 3.5), at a
     fraction of the cost of inverting the distribution.
     """
-    return nearly_normal_of(uniform_bits(seed, shape))
+    return nearly_normal_of(sum_of_bytes(uniform_bits(seed, shape)))
 
 
-def nearly_normal_of(bits: Array) -> Array:
-    """What `nearly_normal` makes of uniform bits."""
-    total = (bits & 0xFF) + ((bits >> 8) & 0xFF) + ((bits >> 16) & 0xFF) + (bits >> 24)
+def sum_of_bytes(bits: Array) -> Array:
+    """Of the four bytes of uint32 numbers each."""
+    return (bits & 0xFF) + ((bits >> 8) & 0xFF) + ((bits >> 16) & 0xFF) + (bits >> 24)
+
+
+def nearly_normal_of(total: Array) -> Array:
+    """What `nearly_normal` makes of four uniform bytes' sum."""
     deviation = (4 * (256**2 - 1) / 12) ** 0.5
     drawn: Array = (total.astype(jnp.float32) - 510.0) * jnp.float32(1 / deviation)
     return drawn

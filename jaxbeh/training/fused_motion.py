@@ -7,6 +7,8 @@ each from three long loads: both coordinates, speed and acceleration, standardis
 comes through as it does there.
 """
 
+import math
+import struct
 from functools import partial
 from typing import Any
 
@@ -23,7 +25,7 @@ from jaxbeh.data.store import WINDOWS, Frames
 from jaxbeh.features.coordinates import POINTS
 from jaxbeh.features.motion import MOTION
 from jaxbeh.features.normaliser import CLIP, Normaliser
-from jaxbeh.models.random_bits import hashed, nearly_normal_of, salted
+from jaxbeh.models.random_bits import hashed, nearly_normal_of, salted, sum_of_bytes
 
 _POINTS_A_PROGRAM = 1024
 _WARPS = 4
@@ -88,7 +90,7 @@ def _run(deviation: float, dtype: DTypeLike, interpret: bool, *given: Array) -> 
     # What is too much for the last program to do stands behind the last frame.
     rows = pl.cdiv(programs * _POINTS_A_PROGRAM, of_frame)
     call = pl.pallas_call(
-        partial(_kernel, deviation, rows > length),
+        partial(_kernel, deviation, rows > length, interpret),
         out_shape=jax.ShapeDtypeStruct((rows, windows, len(MOTION.names)), dtype),
         grid=(programs,),
         compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=1),
@@ -101,6 +103,7 @@ def _run(deviation: float, dtype: DTypeLike, interpret: bool, *given: Array) -> 
 def _kernel(
     deviation: float,
     beyond: bool,
+    exact: bool,
     first: Any,
     xy: Any,
     frame: Any,
@@ -115,6 +118,7 @@ def _kernel(
     Args:
         deviation: of the noise; 0 for none.
         beyond: whether some programs have places behind the last frame.
+        exact: without the GPU's own instructions.
         first: int32 `[1]`, these windows' first one in the batch.
         xy: float32 `[b, h+t, 144]`, `_MISSING` where invalid.
         frame: int32 `[b, h+t]`.
@@ -136,38 +140,77 @@ def _kernel(
 
     def put(t: Array, window: Array, column: Array, value: Array) -> None:
         known = value != _MISSING
-        value = jnp.clip((value - mean[column]) * scale[column], -CLIP, CLIP)
+        value = _clipped((value - mean[column]) * scale[column], exact)
         if deviation:
             index = ((first[0] + window) * length + t) * features + column
-            drawn = nearly_normal_of(hashed(index.astype(jnp.uint32), salt))
-            value = value + deviation * drawn
+            bits = hashed(index.astype(jnp.uint32), salt)
+            value = value + deviation * nearly_normal_of(_sum_of_bytes(bits, exact))
         flat[t, window, column] = jnp.where(known, value, 0.0).astype(flat.dtype)
 
-    def rate(later: Array, earlier: Array) -> Array:
-        missing = (later == _MISSING) | (earlier == _MISSING)
-        return jnp.where(missing, _MISSING, (later - earlier) * hertz)
+    def halves(of_coordinates: Array) -> list[Array]:
+        return jnp.split(of_coordinates.reshape(_POINTS_A_PROGRAM, 2), 2, axis=-1)
 
     t, window, column = places(2)
     now = t + MOTION.history
     inside = t < length if beyond else None
+    number = triton.load(frame.at[window, now], mask=inside, other=0 if beyond else None)
+    # Frame 0 has no step of its own and repeats frame 1's.
+    ahead = (number == 0).astype(jnp.int32)
 
     def load(time: Array, mask: Array | None) -> Array:
         at = xy.at[window, time, column]
         found: Array = triton.load(at, mask=mask, other=None if mask is None else _MISSING)
         return found
 
-    number = triton.load(frame.at[window, now], mask=inside, other=0 if beyond else None)
-    hertz = fps[window]
-    here, before, earlier = (load(now - back, inside) for back in range(3))
-    # Frame 0 has no step of its own and repeats frame 1's; nor does the velocity change between.
-    following = load(now + 1, (number == 0) & (t < length - 1))
-    velocity = jnp.where(number == 0, rate(following, here), rate(here, before))
-    steady = jnp.where(velocity == _MISSING, _MISSING, velocity - velocity)
-    change = jnp.where(number <= 1, steady, rate(velocity, rate(before, earlier)))
+    here = load(now, inside)
+    later = halves(load(now + ahead, now + ahead < xy.shape[1]))
+    former = halves(load(now + ahead - 1, inside))
+    earlier = halves(load(now - 2, inside))
     put(t, window, column, here)
+    hertz, early = halves(fps[window])[0], halves(number)[0] <= 1
+    velocity = [(a - b) * hertz for a, b in zip(later, former, strict=True)]
+    # Nor does the velocity change between the first two frames.
+    before = [
+        jnp.where(early, same, (a - b) * hertz)
+        for same, a, b in zip(velocity, former, earlier, strict=True)
+    ]
+    change = [(a - b) * hertz for a, b in zip(velocity, before, strict=True)]
+    # A point without one coordinate has neither.
+    still = (later[0] == _MISSING) | (former[0] == _MISSING)
+    steady = still | (~early & (earlier[0] == _MISSING))
     t, window, column = places(1)
-    for part, vector in enumerate((velocity, change)):
-        x, y = jnp.split(vector.reshape(_POINTS_A_PROGRAM, 2), 2, axis=-1)
-        size = jnp.log(1.0 + jnp.sqrt(x * x + y * y))
-        size = jnp.where(x == _MISSING, _MISSING, size).reshape(_POINTS_A_PROGRAM)
+    for part, ((x, y), missing) in enumerate(((velocity, still), (change, steady))):
+        size = _log(1.0 + jnp.sqrt(x * x + y * y), exact)
+        size = jnp.where(missing, _MISSING, size).reshape(_POINTS_A_PROGRAM)
         put(t, window, (2 + part) * points + column, size)
+
+
+def _clipped(x: Array, exact: bool) -> Array:
+    """As `normalise` does: a number that is none stays none, which Triton's own would clip, too."""
+    if exact:
+        return jnp.clip(x, -CLIP, CLIP)
+    least, most = (f"0f{struct.pack('>f', limit).hex()}" for limit in (-CLIP, CLIP))
+    return _by_gpu(f"max.NaN.f32 $0, $1, {least}; min.NaN.f32 $0, $0, {most};", x, "f")
+
+
+def _sum_of_bytes(bits: Array, exact: bool) -> Array:
+    """By the GPU's own sum of four products, in place of nine operations."""
+    if exact:
+        return sum_of_bytes(bits)
+    return _by_gpu("dp4a.u32.u32 $0, $1, 16843009, 0;", bits.astype(jnp.int32), "r")
+
+
+def _log(x: Array, exact: bool) -> Array:
+    """The GPU's own logarithm to base 2, within 2⁻²² of it, in place of twenty operations."""
+    return jnp.log(x) if exact else math.log(2) * _by_gpu("lg2.approx.ftz.f32 $0, $1;", x, "f")
+
+
+def _by_gpu(instruction: str, x: Array, register: str) -> Array:
+    (made,) = triton.elementwise_inline_asm(
+        instruction,
+        args=[x],
+        constraints=f"={register},{register}",
+        pack=1,
+        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
+    )
+    return made

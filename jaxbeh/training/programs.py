@@ -16,6 +16,7 @@ from jaxbeh.features import Features
 from jaxbeh.features.normaliser import Moments, Normaliser, moments, tame
 from jaxbeh.features.projection import Comoments, Projection, comoments, complete, to_project
 from jaxbeh.models import Inputs
+from jaxbeh.models.random_bits import whole_numbers
 from jaxbeh.training import nonfinite
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
@@ -202,9 +203,7 @@ def update(
         The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
     """
     jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
-    shift = jax.random.randint(
-        jitter_key, windows.shape, -recipe.jitter, recipe.jitter + 1, jnp.int32
-    )
+    shift = whole_numbers(jax.random.key_data(jitter_key), windows.shape, recipe.jitter)
     frames = gather(store, windows, shift, recipe.length, recipe.features.history)
     inputs = model_inputs(recipe, normaliser, frames, noise_key if recipe.noise else None)
     wanted = targets(frames.labels, frames.looked_for, recipe.label_smoothing)

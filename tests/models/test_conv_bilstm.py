@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxbeh.config import load_config
-from jaxbeh.models import Inputs, build
+from jaxbeh.models import Inputs, build, dropout
 from jaxbeh.models.conv_bilstm import _interpolation, _max_pool, _upsample
 from jaxbeh.models.recurrence import BidirectionalLSTM
 
@@ -64,6 +64,30 @@ def test_v6_has_the_parameters_of_the_formula():
     lstm = sum(2 * (i + 256 + 1) * 4 * 256 for i in (256, 512))
     dense = (256 + 1) * 256 + (512 + 1) * 256 + (256 + 1) * 4
     assert count(shapes["params"]) == convolutions + lstm + dense == 3_003_204
+
+
+def test_its_dropouts_have_keys_of_their_own_that_are_made_at_once(monkeypatch):
+    """Each making is a hundred operations in a training step."""
+    model, variables, flat = small()
+    seeds = []
+
+    def dropped(x, seed, *_):
+        seeds.append(seed)
+        return x
+
+    def run(key):
+        seeds.clear()
+        model.apply(
+            variables, inputs(flat), train=True, mutable=["batch_stats"], rngs={"dropout": key}
+        )
+        return jnp.stack(seeds)
+
+    monkeypatch.setattr(dropout, "_dropped", dropped)
+    key = jax.random.key(3)
+    traced = str(jax.make_jaxpr(run)(key))
+    assert traced.count("random_fold_in") == traced.count("random_split") == 1
+    found = np.asarray(run(key))
+    assert len(np.unique(found, axis=0)) == len(found) == 3 + 2
 
 
 @settings(max_examples=6)

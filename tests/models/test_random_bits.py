@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jaxbeh.models.dropout import Dropout
-from jaxbeh.models.random_bits import nearly_normal, uniform_bits
+from jaxbeh.models.dropout import Dropout, dropout_keys
+from jaxbeh.models.random_bits import nearly_normal, uniform_bits, whole_numbers
 
 COUNT = 1 << 18
 draw = jax.jit(uniform_bits, static_argnums=1)
@@ -31,8 +32,10 @@ def test_a_number_is_the_hash_of_its_place_in_order_and_of_the_seed():
         return x ^ (x >> 16)
 
     first, second = 0xDEADBEEF, 0x01234567
-    both = mix(second ^ mix(first))
-    wanted = [mix((mix(index ^ first) + both) & 0xFFFFFFFF) for index in range(24)]
+    one = mix(first ^ 0x9E3779B9)
+    both = mix(second ^ one)
+    step, start = both | 1, mix((one + both) & 0xFFFFFFFF)
+    wanted = [mix((index * step + start) & 0xFFFFFFFF) for index in range(24)]
     np.testing.assert_array_equal(bits_of([first, second], (2, 3, 4)).ravel(), wanted)
 
 
@@ -70,6 +73,16 @@ def test_nearly_normal_numbers_have_mean_0_and_deviation_1():
     assert abs(found).max() < 3.5
 
 
+@pytest.mark.parametrize("most", [0, 2, 1000])
+def test_whole_numbers_are_equally_likely(most):
+    found = np.asarray(whole_numbers(jnp.asarray([8, 9], jnp.uint32), (COUNT,), most))
+    assert found.dtype == np.int32
+    counts = np.bincount(found + most, minlength=2 * most + 1)
+    assert len(counts) == 2 * most + 1
+    share = 1 / len(counts)
+    assert abs(counts / COUNT - share).max() <= 6 * np.sqrt(share * (1 - share) / COUNT)
+
+
 def test_numbers_are_the_same_however_devices_share_them_and_under_vmap():
     mesh = jax.make_mesh((2,), ("window",), (AxisType.Auto,))
     seed = jnp.asarray([5, 6], jnp.uint32)
@@ -98,6 +111,12 @@ def test_the_slowest_axis_may_be_of_any_length():
     short, long = (uniform_bits(seed, (3, rows, 4), slowest=1) for rows in (2, 5))
     np.testing.assert_array_equal(short, long[:, :2])
     assert len(np.unique(long)) == long.size
+
+
+def test_no_key_is_made_for_dropout_that_draws_nothing():
+    """Nor needs there be one to make it from."""
+    for rate in (0.0, 1.0):
+        assert dropout_keys(nn.Dense(1), rate, calls=3) == [None] * 3
 
 
 def test_dropout_leaves_all_at_0_nothing_at_1_and_everything_when_deterministic():
