@@ -49,6 +49,7 @@ from jax.typing import DTypeLike
 from jaxbeh.config import load_config
 from jaxbeh.data.store import WINDOWS, FrameStore, build_store, gather, nbytes, window_table
 from jaxbeh.features.normaliser import Normaliser
+from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.settings.run import Config
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
@@ -324,6 +325,7 @@ def describe(variant: Variant) -> dict[str, object]:
 
 def main() -> None:
     """Read the command line, print JSON lines."""
+    compare_few_kernels()
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--config", default="v6", help="a recipe; the arithmetic is v6's")
     options.add_argument("--scale", type=float, default=1.0, help="share of the windows")

@@ -36,6 +36,7 @@ from quality import compare, pair_config, scores
 from systems import Folds, decoded, last_weights, predict_held_out, scene_config, train
 
 from jaxbeh.collection import keep_programs, open_labelled, reading
+from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.tasks.pairs import PairTask
 from jaxbeh.training.dataset import class_map
@@ -162,6 +163,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of all work, for a trial")
     arguments = parser.parse_args()
     arguments.videos = max(2 * arguments.folds, round(arguments.videos * arguments.scale))
+    compare_few_kernels()
     keep_programs()
     base = pair_config(arguments)
     with reading() as told:

@@ -33,6 +33,7 @@ from jaxbeh.features.normaliser import Normaliser
 from jaxbeh.inference import predictor as predicting
 from jaxbeh.inference.predictor import Predictor, Sums
 from jaxbeh.inference.scene_bouts import ActionFrequencies, predict_scenes
+from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.training.dataset import class_map
 from jaxbeh.training.dataset import scenes as labelled_scenes
 from jaxbeh.training.programs import init_state
@@ -119,6 +120,7 @@ def from_files(folder: Path) -> list[dict[str, object]]:
 
     The weights are made between reading and predicting, in no one's time.
     """
+    compare_few_kernels()
     keep_programs()
     config = load_config("v6")
     lines: list[dict[str, object]] = []

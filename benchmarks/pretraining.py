@@ -48,6 +48,7 @@ from jaxbeh.inference.bouts import Bouts
 from jaxbeh.inference.pairs.counts import score_bouts
 from jaxbeh.inference.pairs.decoding import Decoding, decode
 from jaxbeh.inference.scene_bouts import ActionFrequencies
+from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.metrics.mabe import mean_of_means
 from jaxbeh.settings.pairs import PairConfig, PoseConfig
 from jaxbeh.tasks.pairs import PairTask
@@ -273,6 +274,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.folds < 2:
         parser.error("--folds: what decodes a fold is tuned on the others; give at least 2")
+    compare_few_kernels()
     keep_programs()
     common = [f"data.synthetic_videos={arguments.videos}", *arguments.overrides]
     config = load_config(

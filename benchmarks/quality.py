@@ -52,6 +52,7 @@ from systems import (
 
 from jaxbeh.collection import keep_programs, open_labelled, reading
 from jaxbeh.config import load_config
+from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.metrics.bootstrap import Interval, Score, difference, interval, mean_of
 from jaxbeh.settings.pairs import PairConfig
 from jaxbeh.tasks.pairs import PairTask
@@ -239,6 +240,7 @@ def main() -> None:
     arguments = parser.parse_args()
     scale = arguments.scale
     arguments.videos = max(2 * arguments.folds, round(arguments.videos * scale))
+    compare_few_kernels()
     keep_programs()
     config = pair_config(arguments)
     with reading() as told:

@@ -40,6 +40,7 @@ from invented_frames import KEYPOINTS, scenes
 from jaxbeh.config import load_config
 from jaxbeh.data.store import FrameStore, build_store, window_table
 from jaxbeh.features.normaliser import Normaliser
+from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
@@ -250,6 +251,7 @@ def profile(name: str, batch: int, steps: int) -> None:
 
 def main() -> None:
     """Read the command line, print JSON lines."""
+    compare_few_kernels()
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--variants", default=",".join(makers()))
     options.add_argument("--batch", type=int, default=384)

@@ -79,9 +79,11 @@ def evaluate(
     from jaxbeh.collection import cache_folder, keep_programs, reading
     from jaxbeh.data.mabe import read_labelled, read_test
     from jaxbeh.errors import DataError, RunError
+    from jaxbeh.machine.compiler import compare_few_kernels
     from jaxbeh.tasks import load
     from jaxbeh.training.run_folder import RunFolder
 
+    compare_few_kernels()
     keep_programs()
     folder = RunFolder(run[0])
     config = folder.config()

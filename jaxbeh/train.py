@@ -148,9 +148,11 @@ def train_run(
         StopRequest(partial(_leave, path, lock)) if leaves else nullcontext() as stop,
     ):
         from jaxbeh.collection import keep_programs
+        from jaxbeh.machine.compiler import compare_few_kernels
         from jaxbeh.training.hosts import Hosts, connect
         from jaxbeh.training.lock import held
 
+        compare_few_kernels()
         if distributed:
             out.print("Waiting for the other processes of the run, 5 minutes at most.")
         hosts = connect() if distributed else Hosts()
