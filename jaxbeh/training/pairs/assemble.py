@@ -144,7 +144,8 @@ def assemble_tracks(
     seen = fold[training[0][:, 0]] != np.arange(dataset.folds, dtype=np.int32)[:, None]
     if not seen.any(axis=1).all():
         raise RunError("a fold leaves no window to train on; give fewer folds")
-    batches = (settings.batch_size, longest_call(), devices.count)
+    # A step of v7's networks takes ten times as long as one of v6.
+    batches = (settings.batch_size, longest_call(on_gpu=256), devices.count)
     plan = plan_members(seen, members.count, *batches)
     table = judged_windows(tiles[0], fold, members, settings.batch_size, len(training[0]))
     places = np.array([grid_frames(own[track.video]) for track in tracks], np.int64)
