@@ -179,6 +179,23 @@ def test_the_backward_direction_starts_at_the_last_valid_step():
     np.testing.assert_allclose(found[:5, 1:], short, rtol=0, atol=5e-7)
 
 
+def test_members_weights_are_those_of_each_alone_and_matrices_are_factorised_singly():
+    """Batches of them never came to an end on two threads of a CPU, with jaxlib 0.10.2."""
+
+    def init(key):
+        return BidirectionalLSTM(6).init(key, jnp.ones((3, 2, 4)), jnp.ones((3, 2), bool))
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    text = str(jax.make_jaxpr(jax.vmap(init))(keys))
+    assert "f32[24,6] " in text.partition(" = qr[")[0].splitlines()[-1]
+    assert "f32[3,24,6] " not in text
+    at_once = compiled(jax.vmap(init))(keys)
+    alone = compiled(init)(keys[2])
+    jax.tree.map(
+        lambda all_of_them, own: np.testing.assert_array_equal(all_of_them[2], own), at_once, alone
+    )
+
+
 @pytest.mark.parametrize(("steps", "length"), [(12, 100), (3, 8), (1, 8), (5, 5)])
 def test_upsampling_equals_half_pixel_interpolation_and_its_weights_sum_to_one(steps, length):
     weights = _interpolation(steps, length)
