@@ -32,7 +32,7 @@ def uniform_bits(seed: Array, shape: Sequence[int], slowest: int = 0) -> Array:
 
 
 def salted(seed: Array) -> Array:
-    """What `hashed` takes of a seed, uint32 `[2]` → `[2]`; of several, `[2, …]` → `[2, …]`."""
+    """What `hashed` takes of a seed, uint32 `[2]` → `[2]`: an odd number and another."""
     # Both words decide both numbers: seeds that shared a multiplier would give the same numbers,
     # moved on.
     first = _mix(seed[0] ^ jnp.uint32(0x9E3779B9))

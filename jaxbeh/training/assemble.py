@@ -101,7 +101,8 @@ def longest_call(on_gpu: int = 640) -> int:
     """Steps of one call: a signal is answered between two calls, so they last seconds at most.
 
     A step of v6 takes half a second on two cores and less than a millisecond on an H200, where a
-    call costs more than one.
+    call costs more than a millisecond beside its steps; on a GPU ten times slower a call takes six
+    seconds.
     """
     return 1 if jax.default_backend() == "cpu" else on_gpu
 

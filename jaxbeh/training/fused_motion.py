@@ -2,9 +2,9 @@
 
 Compiled from plain operations, each number of the flat form is computed by itself, from a dozen
 small loads. Here a program has some points in the order of the result and makes the four numbers of
-each from three long loads: both coordinates, speed and acceleration, standardised, with noise.
-`motion`, `normalise` and `nearly_normal` are what it must agree with, and a number that is none
-comes through as it does there.
+each from four long loads: both coordinates, speed and acceleration, standardised, with noise.
+`motion`, `normalise` and `nearly_normal` are what it must agree with, to about 1e-6, and a number
+that is none comes through as it does there.
 """
 
 import math
@@ -201,7 +201,7 @@ def _sum_of_bytes(bits: Array, exact: bool) -> Array:
 
 
 def _log(x: Array, exact: bool) -> Array:
-    """The GPU's own logarithm to base 2, within 2⁻²² of it, in place of twenty operations."""
+    """By the GPU's own to base 2, in place of twenty operations: off by 2⁻²² of results above 1."""
     return jnp.log(x) if exact else math.log(2) * _by_gpu("lg2.approx.ftz.f32 $0, $1;", x, "f")
 
 

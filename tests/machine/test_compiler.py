@@ -1,16 +1,17 @@
 """What XLA reads from the environment, as XLA itself writes it down."""
 
 import os
+from importlib import metadata
 
 import pytest
 
 from jaxbeh.machine.compiler import compare_few_kernels
 
 PROGRAM = (
-    "import os, sys\n"
+    "import jax\n"
     "from jaxbeh.machine.compiler import compare_few_kernels\n"
     "compare_few_kernels()\n"
-    "import jax; jax.jit(lambda x: x @ x)(jax.numpy.ones((4, 4))).block_until_ready()"
+    "jax.jit(lambda x: x @ x)(jax.numpy.ones((4, 4))).block_until_ready()"
 )
 OPTION = "xla_gpu_experimental_cost_model_gemm_tiling_options"
 
@@ -36,8 +37,24 @@ def test_the_installed_xla_is_told_how_many_kernels_to_compare(
     assert ("top_from_default" in values) == (given == "")
 
 
+def test_a_file_of_flags_is_left_alone(python, tmp_path, monkeypatch):
+    file, dump = tmp_path / "flags.txt", tmp_path / "dump"
+    file.write_text(f"--xla_dump_to={dump}")
+    monkeypatch.setenv("XLA_FLAGS", str(file))
+    done = python("-c", PROGRAM)
+    assert done.returncode == 0, done.stderr
+    assert list(dump.glob("*.debug_options"))
+
+
+def test_a_jaxlib_that_may_not_know_the_option_is_not_told(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(metadata, "version", lambda _: "0.13.0")
+    compare_few_kernels()
+    assert os.environ["XLA_FLAGS"] == ""
+
+
 def test_it_is_said_once(monkeypatch):
-    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setenv("XLA_FLAGS", "")
     compare_few_kernels()
     said = os.environ["XLA_FLAGS"]
     compare_few_kernels()
