@@ -120,7 +120,6 @@ def from_files(folder: Path) -> list[dict[str, object]]:
 
     The weights are made between reading and predicting, in no one's time.
     """
-    compare_few_kernels()
     keep_programs()
     config = load_config("v6")
     lines: list[dict[str, object]] = []
@@ -153,6 +152,7 @@ def from_files(folder: Path) -> list[dict[str, object]]:
 
 def main() -> None:
     """Read the command line, print JSON lines."""
+    compare_few_kernels()
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--frames", type=int, default=20_000)
     options.add_argument("--collection", type=Path)

@@ -176,10 +176,10 @@ def _kernel(
     ]
     change = [(a - b) * hertz for a, b in zip(velocity, before, strict=True)]
     # A point without one coordinate has neither.
-    still = (later[0] == _MISSING) | (former[0] == _MISSING)
-    steady = still | (~early & (earlier[0] == _MISSING))
+    no_velocity = (later[0] == _MISSING) | (former[0] == _MISSING)
+    no_change = no_velocity | (~early & (earlier[0] == _MISSING))
     t, window, column = places(1)
-    for part, ((x, y), missing) in enumerate(((velocity, still), (change, steady))):
+    for part, ((x, y), missing) in enumerate(((velocity, no_velocity), (change, no_change))):
         size = _log(1.0 + jnp.sqrt(x * x + y * y), exact)
         size = jnp.where(missing, _MISSING, size).reshape(_POINTS_A_PROGRAM)
         put(t, window, (2 + part) * points + column, size)
