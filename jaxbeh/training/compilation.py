@@ -7,6 +7,7 @@ than launched by the host (a step of v6 in float32 took 3.6 ms, not 2.7).
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,9 +21,11 @@ from jaxbeh.training.devices import Devices
 from jaxbeh.training.programs import Programs
 from jaxbeh.training.state import EpochSums, TrainState
 
-SIDE_BY_SIDE = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
+SIDE_BY_SIDE: dict[str, str | bool] = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
 """XLA's name for kernels that wait only for those whose results they use."""
-LOOPS_IN_GRAPHS = {
+COMPILED_ONCE: dict[str, str | bool] = {"xla_gpu_experimental_enable_fusion_autotuner": False}
+"""Every kernel but a product's: tried ways to compile it, of which none changed a step's time."""
+LOOPS_IN_GRAPHS: dict[str, str | bool] = {
     "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE"
 }
 """What a graph may hold: loops, which XLA leaves out, and what else there is in these programs."""
@@ -30,6 +33,8 @@ ALL = ("train", "validate", "init", "shuffle")
 """A run's programs, the longest to compile first."""
 JUDGED = ("train",)
 """Those that say whether a layout of the frames fits."""
+_DRAWN_OUTSIDE_LOOPS = ("init", "shuffle")
+_BY_KERNEL = "jax_threefry_gpu_kernel_lowering"
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,26 @@ def compile_ahead(
             # Traced one after another, by this thread.
             traced = program.trace(*getattr(arguments, name))
             chosen = options(devices, traced.jaxpr.jaxpr)
-            compiling[name] = pool.submit(traced.lower().compile, chosen)
+            with _draws_by_kernels(name in _DRAWN_OUTSIDE_LOOPS):
+                lowered = traced.lower()
+            compiling[name] = pool.submit(lowered.compile, chosen)
     compiled: dict[str, Any] = {name: future.result() for name, future in compiling.items()}
     return replace(programs, **compiled)
+
+
+@contextmanager
+def _draws_by_kernels(applies: bool) -> Iterator[None]:
+    """Lower JAX's generator to calls of a finished kernel on a GPU; the numbers are the same.
+
+    A draw is a hundred operations else: the first weights took longer to compile than a step of
+    training. In the graph of kernels that a loop is such calls cost more than the operations.
+    """
+    before = jax.config.values[_BY_KERNEL]
+    jax.config.update(_BY_KERNEL, before or applies)
+    try:
+        yield
+    finally:
+        jax.config.update(_BY_KERNEL, before)
 
 
 def taken_beside(train: Any, frames: int) -> int:
@@ -136,11 +158,12 @@ def taken_beside(train: Any, frames: int) -> int:
     return max(0, int(taken) - frames)
 
 
-def options(devices: Devices, jaxpr: Jaxpr) -> dict[str, str] | None:
+def options(devices: Devices, jaxpr: Jaxpr) -> dict[str, str | bool] | None:
     """The compiler's options for a program."""
     if devices.mesh.devices.flat[0].platform != "gpu":
         return None
-    return SIDE_BY_SIDE if nests_loops(jaxpr) else SIDE_BY_SIDE | LOOPS_IN_GRAPHS
+    chosen = SIDE_BY_SIDE | COMPILED_ONCE
+    return chosen if nests_loops(jaxpr) else chosen | LOOPS_IN_GRAPHS
 
 
 def nests_loops(jaxpr: Jaxpr, inside: bool = False) -> bool:

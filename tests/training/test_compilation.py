@@ -12,7 +12,12 @@ from jax.experimental import pallas
 from tiny import CONV_BILSTM, assembled
 
 from jaxbeh.training import compilation
-from jaxbeh.training.compilation import LOOPS_IN_GRAPHS, SIDE_BY_SIDE, nests_loops
+from jaxbeh.training.compilation import (
+    COMPILED_ONCE,
+    LOOPS_IN_GRAPHS,
+    SIDE_BY_SIDE,
+    nests_loops,
+)
 from jaxbeh.training.devices import Devices
 
 
@@ -60,8 +65,8 @@ def test_a_loop_within_a_loop_is_found_but_not_within_a_kernel(program, nested):
     ("platform", "program", "wanted"),
     [
         ("cpu", steps(jnp.sin), None),
-        ("gpu", steps(jnp.sin), SIDE_BY_SIDE | LOOPS_IN_GRAPHS),
-        ("gpu", steps(turns), SIDE_BY_SIDE),
+        ("gpu", steps(jnp.sin), SIDE_BY_SIDE | COMPILED_ONCE | LOOPS_IN_GRAPHS),
+        ("gpu", steps(turns), SIDE_BY_SIDE | COMPILED_ONCE),
     ],
 )
 def test_on_a_gpu_kernels_run_side_by_side_and_single_loops_are_in_graphs(
@@ -84,3 +89,26 @@ def test_a_step_nests_loops_if_it_has_a_recurrence_in_float32(model, nested, mon
     monkeypatch.setattr(compilation, "options", options)
     assembled("training.precision=float32", model=model)
     assert found == [nested, nested, False, False]  # training, validation, first state, order
+
+
+@pytest.mark.parametrize("options", [SIDE_BY_SIDE, COMPILED_ONCE, LOOPS_IN_GRAPHS])
+def test_this_jaxlib_knows_the_options(options):
+    jax.jit(jnp.sin).lower(0.0).compile(options)
+
+
+def test_only_draws_outside_loops_are_calls_of_a_finished_kernel_on_a_gpu(monkeypatch):
+    """Lowered as for a GPU, and compiled as ever; outside, JAX's setting is as it was."""
+    lowered = {}
+    lower = jax.stages.Traced.lower
+
+    def both(traced):
+        lowered[traced.fun_name] = lower(traced, lowering_platforms=("cuda",)).as_text()
+        return lower(traced)
+
+    monkeypatch.setattr(jax.stages.Traced, "lower", both)
+    assembled("model={name: mlp, hidden: [8], dropout: 0.5}", model=())
+    kernel = "cu_threefry2x32_ffi"
+    found = {name: (kernel in text, "shift_left" in text) for name, text in lowered.items()}
+    assert found["init_state"] == found["order_of_epoch"] == (True, False)
+    assert found["train_steps"] == (False, True)
+    assert not jax.config.values["jax_threefry_gpu_kernel_lowering"]
