@@ -34,7 +34,9 @@ def targets(labels: Array, looked_for: Array, smoothing: float = 0.0) -> Array:
 def weighted_cross_entropy(
     logits: Array, targets: Array, looked_for: Array, class_weights: Array
 ) -> tuple[Array, Array]:
-    """Sum of weight · negative log-likelihood, and sum of weights; their ratio is the loss.
+    """Each window's sum of weight · negative log-likelihood, and of weights.
+
+    Summed over windows, their ratio is the loss.
 
     Args:
         logits: float32 `[b, t, c]`.
@@ -44,9 +46,9 @@ def weighted_cross_entropy(
         class_weights: float32 `[c]`.
 
     Returns:
-        Two float32 scalars.
+        Two float32 `[b]`.
     """
     weight = targets * class_weights
     # A class with target 0 may have log-probability −∞, and 0 · ∞ is no number.
     log_likelihood = jnp.where(targets > 0, log_probabilities(logits, looked_for), 0.0)
-    return -jnp.sum(weight * log_likelihood), jnp.sum(weight)
+    return -jnp.sum(weight * log_likelihood, axis=(1, 2)), jnp.sum(weight, axis=(1, 2))

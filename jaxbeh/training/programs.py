@@ -152,9 +152,9 @@ def train_steps(
         state, copies, sums = carry
         batch = order[state.step % order.shape[0]]
         windows = lax.with_sharding_constraint(batch, devices.by_window)
-        key = jax.random.fold_in(stream, state.step)
+        keys = keys_of_step(stream, state.step)
         changed, loss, weight, finite = update(
-            recipe, optimiser, state, copies, store, windows, normaliser, key, rate_scale
+            recipe, optimiser, state, copies, store, windows, normaliser, keys, rate_scale
         )
         skipped = sums.skipped
         if recipe.skip_nonfinite:
@@ -175,6 +175,15 @@ def train_steps(
     return state, sums
 
 
+def keys_of_step(stream: Array, step: Array) -> Array:
+    """Keys `[4]` for all that is random in a step: shifts, noise, dropout, mixing.
+
+    At once from the stream: a key of the step, divided, would be two draws that wait for each other
+    while all else waits for them.
+    """
+    return jax.vmap(partial(jax.random.fold_in, stream))(4 * step + jnp.arange(4))
+
+
 def update(
     recipe: Recipe,
     optimiser: optax.GradientTransformation,
@@ -183,7 +192,7 @@ def update(
     store: FrameStore,
     windows: Array,
     normaliser: Normaliser,
-    key: Array,
+    keys: Array,
     rate_scale: Array,
 ) -> tuple[TrainState, Array, Array, Array]:
     """One step: gather, features, augmentation, model, loss, update.
@@ -196,13 +205,13 @@ def update(
         store: all frames.
         windows: int32 `[b]`, rows of the store's table; negative where there is none.
         normaliser: statistics of the training frames.
-        key: of all that is random in the step.
+        keys: of the step, by `keys_of_step`.
         rate_scale: what the schedule's rate is multiplied by.
 
     Returns:
         The new state; the batch's loss sum and weight sum; whether loss and gradient are finite.
     """
-    jitter_key, noise_key, dropout_key, mixup_key = jax.random.split(key, 4)
+    jitter_key, noise_key, dropout_key, mixup_key = keys
     shift = whole_numbers(jax.random.key_data(jitter_key), windows.shape, recipe.jitter)
     frames = gather(store, windows, shift, recipe.length, recipe.features.history)
     inputs = model_inputs(recipe, normaliser, frames, noise_key if recipe.noise else None)
@@ -222,7 +231,8 @@ def update(
             mutable=["batch_stats"],
             rngs={"dropout": dropout_key},
         )
-        loss, weight = weighted_cross_entropy(logits, wanted, looked_for, class_weights)
+        sums = weighted_cross_entropy(logits, wanted, looked_for, class_weights)
+        loss, weight = map(jnp.sum, sums)
         mean = loss / jnp.maximum(weight, LEAST_WEIGHT)
         return mean, (loss, weight, changed.get("batch_stats", {}))
 
@@ -266,8 +276,12 @@ def validate(
 ) -> ValidationSums:
     """Loss and confusion over all windows of a store, unchanged and in order."""
     class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
-    classes = len(recipe.class_weights)
+    classes = jnp.arange(len(recipe.class_weights))
+    copies = working_copies(state.params, recipe.precision)
+    state = state.replace(params=with_copies(state.params, copies))  # type: ignore[attr-defined]  # by struct
 
+    # Rows of batches are summed up apart, and over rows once: a sum over a batch, which few of a
+    # GPU's multiprocessors would make, holds up the next batch.
     def body(sums: ValidationSums, windows: Array) -> tuple[ValidationSums, None]:
         windows = lax.with_sharding_constraint(windows, devices.by_window)
         frames = gather(
@@ -277,26 +291,21 @@ def validate(
         wanted = targets(frames.labels, frames.looked_for)
         loss, weight = weighted_cross_entropy(logits, wanted, frames.looked_for, class_weights)
         predicted = jnp.argmax(log_probabilities(logits, frames.looked_for), axis=-1)
-        known = frames.labels >= 0
-        cell = frames.labels.astype(jnp.int32) * classes + predicted.astype(jnp.int32)
-        counts = jnp.zeros((classes * classes,), jnp.int32)
-        counts = counts.at[jnp.where(known, cell, 0)].add(known.astype(jnp.int32))
-        return (
-            ValidationSums(
-                loss=sums.loss + loss,
-                weight=sums.weight + weight,
-                confusion=sums.confusion + counts.reshape(classes, classes),
-            ),
-            None,
-        )
+        truth = frames.labels.astype(jnp.int32)[..., None, None] == classes[:, None]
+        cell = truth & (predicted[..., None, None] == classes)
+        found = ValidationSums(loss=loss, weight=weight, confusion=jnp.sum(cell, axis=1))
+        return jax.tree.map(jnp.add, sums, found), None
 
     nothing = ValidationSums(
-        loss=jnp.zeros((), jnp.float32),
-        weight=jnp.zeros((), jnp.float32),
-        confusion=jnp.zeros((classes, classes), jnp.int32),
+        loss=jnp.zeros(plan.rows, jnp.float32),
+        weight=jnp.zeros(plan.rows, jnp.float32),
+        confusion=jnp.zeros((plan.rows, len(classes), len(classes)), jnp.int32),
     )
+    nothing = lax.with_sharding_constraint(nothing, devices.by_window)
     order = deal(plan, jnp.arange(plan.windows, dtype=jnp.int32))
-    return lax.scan(body, nothing, order)[0]
+    by_row, _ = lax.scan(body, nothing, order)
+    sums: ValidationSums = jax.tree.map(partial(jnp.sum, axis=0), by_row)
+    return sums
 
 
 def feature_moments(
