@@ -10,7 +10,7 @@ devices take turns, round by round, in one process.
 
 One JSON line a variant: seconds of compilation, of the first epoch with it, and of the others
 (median, and largest less smallest); steps and windows a second; the seconds by which a checkpoint
-makes an epoch longer (fetched and hashed before it, written beside it, as training does) and those
+makes an epoch longer (fetched before it, hashed and written beside it, as training does) and those
 of a hundred epochs with one every fifth; and the share of the matrix units' measured ceiling that
 the arithmetic of `FLOPS_A_WINDOW` comes to. A process that measures one variant gives the peak
 memory of the fullest device as well. With 1 among `--devices`, several have an efficiency: their
@@ -57,6 +57,7 @@ from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash
 from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
+from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import build_programs
 from jaxbeh.training.recipe import Recipe
@@ -203,11 +204,12 @@ class Variant:
         """Calls of an epoch."""
         return self.plan.steps // self.plan.steps_per_call
 
-    def epoch(self) -> None:
-        """An epoch as the loop runs it."""
+    def epoch(self, to_write: Callable[[], None] = lambda: None) -> None:
+        """An epoch as the loop runs it, with what is left to write of the one before."""
         began = time.perf_counter()
         self._order = self._programs.shuffle(self._root, self._state.step)
-        stepping = sum(seconds(self.call) for _ in range(self.calls))
+        stepping = seconds(lambda: (self.call(), to_write())[0])
+        stepping += sum(seconds(self.call) for _ in range(self.calls - 1))
         judged = self._programs.validate(self._state, self._judged, self._normaliser)
         sums, _ = fetch((self._sums, judged))
         self._sums = self.devices.put(EpochSums.zero())
@@ -234,9 +236,12 @@ class Variant:
             for _ in range(CHECKPOINTS):
                 began = time.perf_counter()
                 leaves = leaves_of(fetch(self._state))
-                found = content_hash(leaves)
-                checkpoints.save(int(self._state.step), leaves, NOT_VALIDATED, found)
-                self.epoch()
+                step = int(self._state.step)
+
+                def write(step: int = step, leaves: Leaves = leaves) -> None:
+                    checkpoints.save(step, leaves, NOT_VALIDATED, content_hash(leaves))
+
+                self.epoch(write)
                 spent.append(time.perf_counter() - began)
             checkpoints.close()
         self.measured = measured

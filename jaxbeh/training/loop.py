@@ -1,11 +1,13 @@
 """The loop: epochs of compiled calls, validation, checkpoints, early stopping, resume.
 
 It knows no metric: a `Validation` tells it what to run on the device and how to read the result.
+What there is to do for an epoch on the host alone is done while the device begins the next one.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
 from jaxbeh.training.frames import Batches
+from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import LEAST_WEIGHT, Programs
 from jaxbeh.training.progress import EpochProgress
@@ -103,12 +106,14 @@ def fit(
     put = run.devices.put
     state, normaliser, sums = put((snapshot.train, snapshot.normaliser, snapshot.sums))
     step = int(snapshot.train.step)
-    with jax.transfer_guard("disallow"):
+    # Whatever ends this block, the last epoch is written down first.
+    with jax.transfer_guard("disallow"), ExitStack() as to_write:
         while not loop.finished(settings.epochs, settings.patience):
             began = time.perf_counter()
             scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if run.devices.hosts.any(f"step {step}", stop.requested):
+                    to_write.close()
                     _require_finite(run, loop, fetch(sums), checkpoints)
                     if checkpoints is not None:
                         middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
@@ -119,10 +124,14 @@ def fit(
                 state, sums = run.programs.train(
                     state, sums, store, order, normaliser, run.root, scale
                 )
+                to_write.close()
                 jax.block_until_ready(sums)  # so that a signal never waits for queued calls
                 stop.something_to_save = True
                 step += plan.steps_per_call
                 progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
+            # A process that failed to write has not come here: the others must not wait for it on
+            # their devices.
+            run.devices.hosts.any(f"validation after step {step}", False)
             judged = run.validation.launch(state)
             trained, judged = fetch((sums, judged))
             _require_finite(run, loop, trained, checkpoints)
@@ -137,21 +146,41 @@ def fit(
                 leaves = leaves_of(
                     fetch(Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser))
                 )
-                line["state_sha256"] = content_hash(leaves)
             line["seconds"] = round(time.perf_counter() - began, 3)
-            # The line first: a kill between the two repeats the epoch, and cuts the line then.
-            run.folder.append_metrics(line)
-            progress.epoch(line, plan.windows, best=bool(best))
-            run.on_epoch(line)
-            if leaves is not None:
-                score = line[run.validation.score]
-                checkpoints.save(step, leaves, score, line["state_sha256"])
-                if run.on_checkpoint is not None:
-                    checkpoints.wait()
-                    run.on_checkpoint(int(loop.epoch))
+            to_write.callback(
+                _write_down, run, checkpoints, progress, line, leaves, step, bool(best)
+            )
     if checkpoints is not None:
         checkpoints.wait()
     return loop
+
+
+def _write_down(
+    run: Run,
+    checkpoints: Checkpoints,
+    progress: EpochProgress,
+    line: dict[str, Any],
+    leaves: Leaves | None,
+    step: int,
+    best: bool,
+) -> None:
+    """Write an epoch's line and begin its checkpoint, where it has one; show it.
+
+    Raises:
+        RunError: the line could not be written.
+        CheckpointError: the checkpoint before could not be, or this one cannot.
+    """
+    if leaves is not None:
+        line["state_sha256"] = content_hash(leaves)
+    # The line first: a kill between the two repeats the epoch, and cuts the line then.
+    run.folder.append_metrics(line)
+    progress.epoch(line, run.plan.windows, best=best)
+    run.on_epoch(line)
+    if leaves is not None:
+        checkpoints.save(step, leaves, line[run.validation.score], line["state_sha256"])
+        if run.on_checkpoint is not None:
+            checkpoints.wait()
+            run.on_checkpoint(line["epoch"])
 
 
 def _require_finite(

@@ -1,6 +1,7 @@
 """The step and the epoch: loss, every parameter moves, overfitting, transfers, compilations."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,13 @@ from jaxbeh.data.store import gather
 from jaxbeh.training import assemble as building
 from jaxbeh.training import fetch as fetching
 from jaxbeh.training import loop as looping
-from jaxbeh.training.checkpoints import leaves_of
+from jaxbeh.training.checkpoints import Checkpoints, leaves_of
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import LoopState
 
 
-def test_the_loss_is_the_weighted_mean_over_labelled_frames():
+def test_the_loss_is_each_windows_weighted_sum_over_labelled_frames():
     draw = np.random.default_rng(0)
     logits = draw.normal(size=(2, 5, 3)).astype(np.float32)
     labels = np.array([[0, 1, 2, -1, 0], [1, 1, -1, -1, -1]], np.int8)
@@ -182,6 +183,52 @@ def test_two_small_transfers_an_epoch_and_one_compilation(tmp_path, monkeypatch)
     for program in vars(made.programs).values():
         assert isinstance(program, jax.stages.Compiled)  # before the first step
     assert int(loop.epoch) == 4
+
+
+def noted(monkeypatch, made, broken_call=None):
+    """What the loop does in order: calls of the training program, lines and checkpoints."""
+    events = []
+
+    def train(*given):
+        events.append("call")
+        if events.count("call") == broken_call:
+            raise RuntimeError("the device is gone")
+        return made.programs.train(*given)
+
+    def wrapped(kind, function):
+        def call(*given):
+            events.append(kind)
+            return function(*given)
+
+        return call
+
+    for owner, name, kind in (
+        (looping, "content_hash", "hash"),
+        (RunFolder, "append_metrics", "line"),
+        (Checkpoints, "save", "checkpoint"),
+    ):
+        monkeypatch.setattr(owner, name, wrapped(kind, getattr(owner, name)))
+    return replace(made, programs=replace(made.programs, train=train)), events
+
+
+def test_an_epoch_is_written_down_while_the_next_one_runs(tmp_path, monkeypatch):
+    config, dataset, made = assembled("training.epochs=3", "training.checkpoint_every=1")
+    made, events = noted(monkeypatch, made)
+    run(made, config, dataset, tmp_path)
+    assert made.plan.steps > 1
+    calls, written = ["call"] * made.plan.steps, ["hash", "line", "checkpoint"]
+    after_another = [*calls[:1], *written, *calls[1:]]
+    assert events == [*calls, *after_another, *after_another, *written]
+
+
+def test_an_epoch_is_written_down_though_the_next_one_does_not_begin(tmp_path, monkeypatch):
+    config, dataset, made = assembled("training.epochs=3", "training.checkpoint_every=1")
+    steps = made.plan.steps
+    made, events = noted(monkeypatch, made, broken_call=steps + 1)
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        run(made, config, dataset, tmp_path)
+    assert events[steps:] == ["call", "hash", "line", "checkpoint"]
+    assert [line["epoch"] for line in RunFolder(tmp_path).metrics()] == [1]
 
 
 def test_what_is_gathered_has_the_labels_of_the_events_and_no_others():
