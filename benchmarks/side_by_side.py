@@ -40,7 +40,7 @@ WAYS: dict[str, Callable[..., dict[str, str] | None]] = {
 
 
 def epochs_of(
-    task: Task, config: Config, options: Callable[..., dict[str, str] | None], kernels: str
+    task: Task, config: Config, options: Callable[..., dict[str, str | bool] | None], kernels: str
 ) -> list[dict[str, Any]]:
     """What each epoch of a run says of itself.
 
@@ -52,7 +52,7 @@ def epochs_of(
     """
     kept = {"xla_gpu_per_fusion_autotune_cache_dir": kernels}
 
-    def both(*given: Any) -> dict[str, str]:
+    def both(*given: Any) -> dict[str, str | bool]:
         return (options(*given) or {}) | kept
 
     with mock.patch.object(compilation, "options", both), tempfile.TemporaryDirectory() as folder:

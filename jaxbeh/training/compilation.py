@@ -24,7 +24,7 @@ from jaxbeh.training.state import EpochSums, TrainState
 SIDE_BY_SIDE: dict[str, str | bool] = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
 """XLA's name for kernels that wait only for those whose results they use."""
 COMPILED_ONCE: dict[str, str | bool] = {"xla_gpu_experimental_enable_fusion_autotuner": False}
-"""Every kernel but a product's: tried ways to compile it, of which none changed a step's time."""
+"""Kernels but products': XLA compiles each in several ways first, to keep the quickest."""
 LOOPS_IN_GRAPHS: dict[str, str | bool] = {
     "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE"
 }
@@ -94,6 +94,7 @@ def compile_ahead(
     arguments: Arguments,
     devices: Devices,
     names: tuple[str, ...] = ALL,
+    in_every_way: bool = False,
 ) -> Programs:
     """Compile programs at the same time, but for those that are compiled.
 
@@ -104,7 +105,10 @@ def compile_ahead(
         arguments: what they will be called with.
         devices: where.
         names: which of them.
+        in_every_way: also compile kernels but products' in several ways, and keep the quickest;
+            of v6's kernels none was quicker for it.
     """
+    more = {} if in_every_way else COMPILED_ONCE
     with ThreadPoolExecutor(None if devices.hosts.count == 1 else 1) as pool:
         compiling = {}
         for name in names:
@@ -113,7 +117,7 @@ def compile_ahead(
                 continue
             # Traced one after another, by this thread.
             traced = program.trace(*getattr(arguments, name))
-            chosen = options(devices, traced.jaxpr.jaxpr)
+            chosen = options(devices, traced.jaxpr.jaxpr, more)
             with _draws_by_kernels(name in _DRAWN_OUTSIDE_LOOPS):
                 lowered = traced.lower()
             compiling[name] = pool.submit(lowered.compile, chosen)
@@ -158,11 +162,13 @@ def taken_beside(train: Any, frames: int) -> int:
     return max(0, int(taken) - frames)
 
 
-def options(devices: Devices, jaxpr: Jaxpr) -> dict[str, str | bool] | None:
-    """The compiler's options for a program."""
+def options(
+    devices: Devices, jaxpr: Jaxpr, more: dict[str, str | bool]
+) -> dict[str, str | bool] | None:
+    """The compiler's options for a program; on a GPU these and more."""
     if devices.mesh.devices.flat[0].platform != "gpu":
         return None
-    chosen = SIDE_BY_SIDE | COMPILED_ONCE
+    chosen = SIDE_BY_SIDE | more
     return chosen if nests_loops(jaxpr) else chosen | LOOPS_IN_GRAPHS
 
 
