@@ -2,13 +2,20 @@
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxbeh.models import Inputs
 
 
 def mixup(
-    key: Array, alpha: float, inputs: Inputs, targets: Array, looked_for: Array, real: Array
+    key: Array,
+    alpha: float,
+    inputs: Inputs,
+    targets: Array,
+    looked_for: Array,
+    real: Array,
+    mesh: Mesh | None = None,
 ) -> tuple[Inputs, Array, Array]:
     """Mix every window with the next one of the batch, which its random order makes a random one.
 
@@ -22,6 +29,7 @@ def mixup(
         targets: float32 `[b, t, c]`, all 0 in frames that do not count.
         looked_for: bool `[b, c]`.
         real: bool `[b]`, false in padding rows, which stand last and are left alone.
+        mesh: devices that share the windows; `None` for one device.
 
     Returns:
         Mixed inputs, targets and classes looked for.
@@ -30,6 +38,10 @@ def mixup(
     row = jnp.arange(real.shape[0], dtype=jnp.int32)
     partner = jnp.where(real, jnp.where(row + 1 < count, row + 1, 0), row)
     share = jax.random.beta(key, alpha, alpha, real.shape, jnp.float32)
+    if mesh is not None:
+        # By each device for all of them: numbers are drawn until all are accepted, and devices that
+        # share them out would ask each other after every draw.
+        share = lax.with_sharding_constraint(share, NamedSharding(mesh, PartitionSpec()))
 
     def mix(values: Array) -> Array:
         own = share.reshape(-1, *(1,) * (values.ndim - 1))

@@ -219,7 +219,7 @@ def update(
     looked_for = frames.looked_for
     if recipe.mixup:
         inputs, wanted, looked_for = mixup(
-            mixup_key, recipe.mixup, inputs, wanted, looked_for, windows >= 0
+            mixup_key, recipe.mixup, inputs, wanted, looked_for, windows >= 0, recipe.mesh
         )
     class_weights = jnp.asarray(recipe.class_weights, jnp.float32)
 

@@ -1,9 +1,14 @@
 """Mixup: what is mixed with what, and what still counts."""
 
+import re
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from jaxbeh.data.store import WINDOWS
 from jaxbeh.models import Inputs
 from jaxbeh.training.mixup import mixup
 
@@ -71,3 +76,17 @@ def test_one_window_is_mixed_with_itself():
     mixed, wanted, _ = mixup(KEY, 0.5, inputs, targets, looked_for, real)
     np.testing.assert_allclose(mixed.flat[0], inputs.flat[0], atol=1e-6)
     np.testing.assert_allclose(wanted[0], targets[0], atol=1e-6)
+
+
+def test_devices_that_share_windows_do_not_ask_each_other_about_draws():
+    mesh = jax.make_mesh((2,), (WINDOWS,), (AxisType.Auto,))
+    by_window = NamedSharding(mesh, PartitionSpec(WINDOWS))
+    shared = jax.device_put((*batch(), jnp.ones(4, bool)), by_window)
+    mixed = jax.jit(partial(mixup, KEY, 0.2, mesh=mesh), out_shardings=by_window)
+    program = mixed.lower(*shared).compile().as_text()
+    exchanges = re.findall(r" (?:all-gather|all-reduce)\(.*", program)
+    assert exchanges  # of the windows that are mixed
+    assert not [line for line in exchanges if "_gamma" in line]
+    alone = jax.jit(partial(mixup, KEY, 0.2))(*batch(), jnp.ones(4, bool))
+    for ours, theirs in zip(jax.tree.leaves(mixed(*shared)), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
