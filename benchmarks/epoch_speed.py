@@ -208,7 +208,13 @@ class Variant:
         """An epoch as the loop runs it, with what is left to write of the one before."""
         began = time.perf_counter()
         self._order = self._programs.shuffle(self._root, self._state.step)
-        stepping = seconds(lambda: (self.call(), to_write())[0])
+
+        def call() -> EpochSums:
+            sums = self.call()
+            to_write()
+            return sums
+
+        stepping = seconds(call)
         stepping += sum(seconds(self.call) for _ in range(self.calls - 1))
         judged = self._programs.validate(self._state, self._judged, self._normaliser)
         sums, _ = fetch((self._sums, judged))

@@ -31,16 +31,24 @@ from jaxbeh.tasks import prepare
 from jaxbeh.tasks.task import Task
 from jaxbeh.training import compilation
 
-IN_TURN = {"xla_gpu_command_buffer_scheduling_mode": "SERIALIZE"}
-WAYS: dict[str, Callable[..., dict[str, str] | None]] = {
-    "in_turn": lambda *_: IN_TURN,
-    "again": lambda *_: IN_TURN,
+Options = dict[str, str | bool]
+IN_TURN: Options = {"xla_gpu_command_buffer_scheduling_mode": "SERIALIZE"}
+
+
+def in_turn(_: Any, __: Any, extra: Options) -> Options:
+    """In place of `compilation.options`."""
+    return IN_TURN | extra
+
+
+WAYS: dict[str, Callable[..., Options | None]] = {
+    "in_turn": in_turn,
+    "again": in_turn,
     "side_by_side": compilation.options,
 }
 
 
 def epochs_of(
-    task: Task, config: Config, options: Callable[..., dict[str, str | bool] | None], kernels: str
+    task: Task, config: Config, options: Callable[..., Options | None], kernels: str
 ) -> list[dict[str, Any]]:
     """What each epoch of a run says of itself.
 
@@ -52,7 +60,7 @@ def epochs_of(
     """
     kept = {"xla_gpu_per_fusion_autotune_cache_dir": kernels}
 
-    def both(*given: Any) -> dict[str, str | bool]:
+    def both(*given: Any) -> Options:
         return (options(*given) or {}) | kept
 
     with mock.patch.object(compilation, "options", both), tempfile.TemporaryDirectory() as folder:

@@ -32,7 +32,7 @@ def compilations():
 def compiled_to_train(building):
     """Within, a module that assembles runs leaves the other programs until they are called."""
 
-    def ahead(programs, arguments, devices, *_):
+    def ahead(programs, arguments, devices, *_, **__):
         return compile_ahead(programs, arguments, devices, JUDGED)
 
     return mock.patch.object(building, "compile_ahead", ahead)

@@ -24,7 +24,7 @@ from jaxbeh.training.state import EpochSums, TrainState
 SIDE_BY_SIDE: dict[str, str | bool] = {"xla_gpu_command_buffer_scheduling_mode": "CONCURRENT"}
 """XLA's name for kernels that wait only for those whose results they use."""
 COMPILED_ONCE: dict[str, str | bool] = {"xla_gpu_experimental_enable_fusion_autotuner": False}
-"""Kernels but products': XLA compiles each in several ways first, to keep the quickest."""
+"""Kernels but products': else XLA compiles each in several ways, to keep the quickest."""
 LOOPS_IN_GRAPHS: dict[str, str | bool] = {
     "xla_gpu_enable_command_buffer": "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,WHILE"
 }
@@ -108,7 +108,7 @@ def compile_ahead(
         in_every_way: also compile kernels but products' in several ways, and keep the quickest;
             of v6's kernels none was quicker for it.
     """
-    more = {} if in_every_way else COMPILED_ONCE
+    extra = {} if in_every_way else COMPILED_ONCE
     with ThreadPoolExecutor(None if devices.hosts.count == 1 else 1) as pool:
         compiling = {}
         for name in names:
@@ -117,7 +117,7 @@ def compile_ahead(
                 continue
             # Traced one after another, by this thread.
             traced = program.trace(*getattr(arguments, name))
-            chosen = options(devices, traced.jaxpr.jaxpr, more)
+            chosen = options(devices, traced.jaxpr.jaxpr, extra)
             with _draws_by_kernels(name in _DRAWN_OUTSIDE_LOOPS):
                 lowered = traced.lower()
             compiling[name] = pool.submit(lowered.compile, chosen)
@@ -129,8 +129,9 @@ def compile_ahead(
 def _draws_by_kernels(applies: bool) -> Iterator[None]:
     """Lower JAX's generator to calls of a finished kernel on a GPU; the numbers are the same.
 
-    A draw is a hundred operations else: the first weights took longer to compile than a step of
-    training. In the graph of kernels that a loop is such calls cost more than the operations.
+    Otherwise each draw is a hundred operations: the first weights took longer to compile than a
+    step of training. Inside a loop, which runs as one graph of kernels, such calls cost more than
+    the operations. The setting is the process's: for one thread at a time.
     """
     before = jax.config.values[_BY_KERNEL]
     jax.config.update(_BY_KERNEL, before or applies)
@@ -163,12 +164,18 @@ def taken_beside(train: Any, frames: int) -> int:
 
 
 def options(
-    devices: Devices, jaxpr: Jaxpr, more: dict[str, str | bool]
+    devices: Devices, jaxpr: Jaxpr, extra: dict[str, str | bool]
 ) -> dict[str, str | bool] | None:
-    """The compiler's options for a program; on a GPU these and more."""
+    """The compiler's options for a program.
+
+    Args:
+        devices: where it runs.
+        jaxpr: the program.
+        extra: options beside those that follow from the program, for a GPU.
+    """
     if devices.mesh.devices.flat[0].platform != "gpu":
         return None
-    chosen = SIDE_BY_SIDE | more
+    chosen = SIDE_BY_SIDE | extra
     return chosen if nests_loops(jaxpr) else chosen | LOOPS_IN_GRAPHS
 
 

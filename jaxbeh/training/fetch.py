@@ -8,7 +8,9 @@ T = TypeVar("T")
 
 
 def fetch(tree: T) -> T:
-    """Copy a pytree to the host in one transfer; its leaves become numpy arrays.
+    """Bring a pytree to the host in one transfer; its leaves become numpy arrays.
+
+    On a CPU they may be views of the device's own memory, which JAX then gives to no program.
 
     Every array that training reads back passes through here, so that counting the calls counts the
     transfers (a transfer guard does not see them on a CPU).

@@ -100,25 +100,27 @@ def fit(
     Raises:
         RunError: a loss or gradient was not finite, or no line could be written; the checkpoints
             made before are kept.
-        CheckpointError: a checkpoint could not be written.
+        CheckpointError: a checkpoint could not be written. It or a line that could not, after an
+            epoch that something else ended, has that as its context.
     """
     settings, plan, loop = run.settings, run.plan, snapshot.loop
     put = run.devices.put
     state, normaliser, sums = put((snapshot.train, snapshot.normaliser, snapshot.sums))
     step = int(snapshot.train.step)
-    # Whatever ends this block, the last epoch is written down first.
-    with jax.transfer_guard("disallow"), ExitStack() as to_write:
+    # Whatever ends this block, the last epoch is written down, and its checkpoint on the disk.
+    with jax.transfer_guard("disallow"), ExitStack() as to_end, ExitStack() as to_write:
+        if checkpoints is not None:
+            to_end.callback(checkpoints.wait)
         while not loop.finished(settings.epochs, settings.patience):
             began = time.perf_counter()
             scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if run.devices.hosts.any(f"step {step}", stop.requested):
                     to_write.close()
-                    _require_finite(run, loop, fetch(sums), checkpoints)
+                    _require_finite(run, loop, fetch(sums))
                     if checkpoints is not None:
                         middle = Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser)
                         checkpoints.save(step, leaves_of(fetch(middle)), NOT_VALIDATED)
-                        checkpoints.wait()
                     return loop
                 store, order = run.batches.at(step)
                 state, sums = run.programs.train(
@@ -134,7 +136,7 @@ def fit(
             run.devices.hosts.any(f"validation after step {step}", False)
             judged = run.validation.launch(state)
             trained, judged = fetch((sums, judged))
-            _require_finite(run, loop, trained, checkpoints)
+            _require_finite(run, loop, trained)
             sums = put(EpochSums.zero())
             line, loop = _close_epoch(run, loop, trained, judged, step)
             if checkpoints is None:
@@ -150,8 +152,6 @@ def fit(
             to_write.callback(
                 _write_down, run, checkpoints, progress, line, leaves, step, bool(best)
             )
-    if checkpoints is not None:
-        checkpoints.wait()
     return loop
 
 
@@ -159,19 +159,28 @@ def _write_down(
     run: Run,
     checkpoints: Checkpoints,
     progress: EpochProgress,
-    line: dict[str, Any],
+    line: Mapping[str, Any],
     leaves: Leaves | None,
     step: int,
     best: bool,
 ) -> None:
     """Write an epoch's line and begin its checkpoint, where it has one; show it.
 
+    Args:
+        run: what the loop works with.
+        checkpoints: where they are kept.
+        progress: shows it.
+        line: of `metrics.jsonl`, but for the hash of what is saved.
+        leaves: to be saved, on the host.
+        step: updates made.
+        best: whether the score is the best so far.
+
     Raises:
         RunError: the line could not be written.
         CheckpointError: the checkpoint before could not be, or this one cannot.
     """
-    if leaves is not None:
-        line["state_sha256"] = content_hash(leaves)
+    hashed = {} if leaves is None else {"state_sha256": content_hash(leaves)}
+    line = {**line, **hashed}
     # The line first: a kill between the two repeats the epoch, and cuts the line then.
     run.folder.append_metrics(line)
     progress.epoch(line, run.plan.windows, best=best)
@@ -183,14 +192,11 @@ def _write_down(
             run.on_checkpoint(line["epoch"])
 
 
-def _require_finite(
-    run: Run, loop: LoopState, sums: EpochSums, checkpoints: Checkpoints | None
-) -> None:
+def _require_finite(run: Run, loop: LoopState, sums: EpochSums) -> None:
     """Refuse to go on, or to save, after an update that was not finite and was not skipped.
 
     Raises:
-        RunError: with the step, its learning rate and its batch's videos; all that was begun to be
-            saved before is on the disk.
+        RunError: with the step, its learning rate and its batch's videos.
     """
     step, skipped = int(sums.first_nonfinite), int(sums.skipped)
     if step < 0 or 0 < skipped < run.plan.steps:
@@ -198,8 +204,6 @@ def _require_finite(
     videos = nonfinite.listed(run.batches.videos(step))
     rate = run.rate(step) * float(loop.rate_scale)
     all_of_them = " and in all others of its epoch: no update is left" if skipped else ""
-    if checkpoints is not None:
-        checkpoints.wait()
     begin = ""
     if loop.best_epoch:
         begin = f", and --init-from {run.folder.path} to begin with the best weights of this one"

@@ -62,12 +62,12 @@ def padded(*counts):
 
 def resume(_, path, before, after):
     """An epoch on some devices, the next on others."""
-    stop = StopAfter(1)
-    for count, stopping in ((before, stop), (after, None)):
+    for count, stopping in ((before, True), (after, False)):
         config, dataset, made = assembled(
             "training.epochs=2", devices=Devices.of(jax.devices()[: int(count)])
         )
-        run(made, config, dataset, Path(path), on_epoch=stop.see, stop=stopping)
+        stop = StopAfter(made.plan.steps) if stopping else None
+        run(made, config, dataset, Path(path), stop=stop)
     lines = RunFolder(Path(path)).metrics()
     return {
         "epochs": [line["epoch"] for line in lines],

@@ -65,8 +65,8 @@ def test_a_loop_within_a_loop_is_found_but_not_within_a_kernel(program, nested):
     ("platform", "program", "wanted"),
     [
         ("cpu", steps(jnp.sin), None),
-        ("gpu", steps(jnp.sin), SIDE_BY_SIDE | {"more": True} | LOOPS_IN_GRAPHS),
-        ("gpu", steps(turns), SIDE_BY_SIDE | {"more": True}),
+        ("gpu", steps(jnp.sin), SIDE_BY_SIDE | {"extra": True} | LOOPS_IN_GRAPHS),
+        ("gpu", steps(turns), SIDE_BY_SIDE | {"extra": True}),
     ],
 )
 def test_on_a_gpu_kernels_run_side_by_side_and_single_loops_are_in_graphs(
@@ -74,7 +74,7 @@ def test_on_a_gpu_kernels_run_side_by_side_and_single_loops_are_in_graphs(
 ):
     mesh = SimpleNamespace(devices=np.array([SimpleNamespace(platform=platform)]))
     devices = replace(Devices.all(), mesh=mesh)
-    found = compilation.options(devices, jax.make_jaxpr(program)(0.0).jaxpr, {"more": True})
+    found = compilation.options(devices, jax.make_jaxpr(program)(0.0).jaxpr, {"extra": True})
     assert found == wanted
 
 
@@ -84,8 +84,8 @@ def test_on_a_gpu_kernels_run_side_by_side_and_single_loops_are_in_graphs(
 def test_a_step_nests_loops_if_it_has_a_recurrence_in_float32(model, nested, monkeypatch):
     found = []
 
-    def options(_, jaxpr, more):
-        assert more == COMPILED_ONCE
+    def options(_, jaxpr, extra):
+        assert extra == COMPILED_ONCE
         found.append(nests_loops(jaxpr))
 
     monkeypatch.setattr(compilation, "options", options)

@@ -53,8 +53,7 @@ def bad_steps(made, epoch):
 
 def test_a_run_ends_at_the_epoch_and_says_which_step_rate_and_videos(tmp_path):
     config, dataset, made = small("training.epochs=3")
-    stop = StopAfter(1)
-    run(made, config, dataset, tmp_path, on_epoch=stop.see, stop=stop)
+    run(made, config, dataset, tmp_path, stop=StopAfter(made.plan.steps))
     broken = with_a_bad_video(made)
     before = Checkpoints(tmp_path / "checkpoints", print).latest()
     with pytest.raises(RunError) as caught:
@@ -87,28 +86,15 @@ def test_a_stop_in_the_middle_saves_no_broken_state(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints", print)
     checkpoints.save(0, leaves_of(first), -1.0)
     checkpoints.close()
-
-    class Late:
-        """A signal after so many steps."""
-
-        something_to_save = False
-        steps = bad_steps(broken, 0)[0] + 1
-
-        @property
-        def requested(self):
-            self.steps -= 1
-            return self.steps < 0
-
     with pytest.raises(RunError, match="not finite in step") as caught:
-        run(broken, config, dataset, tmp_path, stop=Late())
+        run(broken, config, dataset, tmp_path, stop=StopAfter(bad_steps(broken, 0)[0] + 1))
     assert "--init-from" not in str(caught.value)  # there is no epoch to begin from
     assert Checkpoints(tmp_path / "checkpoints", print).latest().step == 0
 
 
 def test_skipped_updates_change_nothing_and_are_counted(tmp_path):
     config, dataset, made = small("training.epochs=2", SKIP)
-    stop = StopAfter(1)
-    run(made, config, dataset, tmp_path, on_epoch=stop.see, stop=stop)
+    run(made, config, dataset, tmp_path, stop=StopAfter(made.plan.steps))
     broken = with_a_bad_video(made)
     bad = bad_steps(broken, 1)
     assert 0 < len(bad) < made.plan.steps
@@ -180,9 +166,8 @@ def test_without_bad_updates_the_option_changes_nothing():
 
 
 def test_an_epoch_without_any_update_ends_the_run_all_the_same(tmp_path):
-    config, dataset, made = small("training.epochs=1", SKIP)
-    run(made, config, dataset, tmp_path)
     config, dataset, made = small("training.epochs=2", SKIP)
+    run(made, config, dataset, tmp_path, stop=StopAfter(made.plan.steps))
     with pytest.raises(RunError, match="no update is left"):
         run(with_a_bad_video(made, slice(None)), config, dataset, tmp_path)
 
@@ -195,17 +180,7 @@ def test_counts_of_an_epoch_survive_a_stop_in_its_middle(tmp_path):
     checkpoints.save(0, leaves_of(first), -1.0)
     checkpoints.close()
     bad = bad_steps(broken, 0)
-
-    class Once:
-        something_to_save = False
-        steps = bad[0] + 1
-
-        @property
-        def requested(self):
-            self.steps -= 1
-            return self.steps < 0
-
-    run(broken, config, dataset, tmp_path, stop=Once())
+    run(broken, config, dataset, tmp_path, stop=StopAfter(bad[0] + 1))
     middle = Checkpoints(tmp_path / "checkpoints", print).latest()
     assert (middle.step, int(middle.leaves["sums.skipped"])) == (bad[0] + 1, 1)
     run(broken, config, dataset, tmp_path)

@@ -5,6 +5,7 @@ import json
 import pytest
 from tiny import CONV_BILSTM, StopAfter, assembled, run
 
+from jaxbeh.training.checkpoints import Checkpoints
 from jaxbeh.training.run_folder import RunFolder
 
 PLATEAU = ("schedule.name=plateau", "schedule.patience=1")
@@ -45,9 +46,13 @@ def test_continued_to_the_same_bits(name, tmp_path, long):
     overrides = ("training.epochs=4", "training.checkpoint_every=4", *RUNS[name])
     config, dataset, made = assembled(*overrides, model=())
     run(made, config, dataset, tmp_path / "straight")
-    stop = StopAfter(2)
-    run(made, config, dataset, tmp_path / "stopped", on_epoch=stop.see, stop=stop)
-    assert [line["epoch"] for line in lines(tmp_path / "stopped")] == [1, 2]
+    # At an epoch's end, while it is yet to be written down.
+    run(made, config, dataset, tmp_path / "stopped", stop=StopAfter(2 * made.plan.steps))
+    *_, written = lines(tmp_path / "stopped")
+    middle = Checkpoints(tmp_path / "stopped" / "checkpoints", print, read_only=True).latest()
+    assert (written["epoch"], middle.step) == (2, 2 * made.plan.steps)
+    if "state_sha256" in written:
+        assert (middle.sha256, middle.score) == (written["state_sha256"], written["val_macro_f1"])
     _, dataset, made = assembled(*overrides, model=())
     run(made, config, dataset, tmp_path / "stopped")
     straight, continued = lines(tmp_path / "straight"), lines(tmp_path / "stopped")

@@ -118,20 +118,6 @@ def test_every_window_is_trained_on_once_an_epoch_and_the_orders_differ():
     assert orders[0] != orders[1] != orders[2]
 
 
-class Late:
-    """A signal after so many steps."""
-
-    something_to_save = False
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    @property
-    def requested(self):
-        self.steps -= 1
-        return self.steps < 0
-
-
 def lines(path):
     kept = RunFolder(path).metrics()
     return [{key: line[key] for key in line if key != "seconds"} for line in kept]
@@ -149,7 +135,7 @@ def test_a_stop_in_the_middle_of_a_shard_continues_to_the_same_bits(tmp_path, de
     assert made.turn.steps > 1
     steps = made.plan.steps + made.turn.steps + 1
     _, _, made, _ = short_of_memory(*words, devices=devices)
-    run(made, config, dataset, tmp_path / "stopped", stop=Late(steps))
+    run(made, config, dataset, tmp_path / "stopped", stop=StopAfter(steps))
     assert len(lines(tmp_path / "stopped")) == 1
     middle = Checkpoints(tmp_path / "stopped" / "checkpoints", print).latest()
     assert middle.step == steps
@@ -298,8 +284,7 @@ def test_shards_are_alike_in_points_and_windows():
 
 def test_a_stop_request_after_an_epoch_works_in_shards(tmp_path):
     config, dataset, made, _ = short_of_memory("training.epochs=3")
-    stop = StopAfter(1)
-    run(made, config, dataset, tmp_path, on_epoch=stop.see, stop=stop)
+    run(made, config, dataset, tmp_path, stop=StopAfter(made.plan.steps))
     assert [line["epoch"] for line in lines(tmp_path)] == [1]
 
 

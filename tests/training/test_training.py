@@ -228,7 +228,32 @@ def test_an_epoch_is_written_down_though_the_next_one_does_not_begin(tmp_path, m
     with pytest.raises(RuntimeError, match="the device is gone"):
         run(made, config, dataset, tmp_path)
     assert events[steps:] == ["call", "hash", "line", "checkpoint"]
-    assert [line["epoch"] for line in RunFolder(tmp_path).metrics()] == [1]
+    (line,) = RunFolder(tmp_path).metrics()
+    kept = Checkpoints(tmp_path / "checkpoints", print, read_only=True).latest()
+    assert (kept.step, kept.sha256) == (steps, line["state_sha256"])
+
+
+def test_what_was_fetched_does_not_change_with_the_next_steps():
+    """Though the state is donated, and what is fetched may be its memory."""
+    with compiled_to_train(building):
+        _, dataset, made = assembled("model={name: mlp, hidden: [8]}", model=())
+    first = building.first_snapshot(made, dataset)
+    put = made.devices.put
+    state, sums, normaliser, scale = put(
+        (first.train, first.sums, first.normaliser, first.loop.rate_scale)
+    )
+    order = made.programs.shuffle(made.root, state.step)
+    fetched, copies = [], []
+    for _ in range(5):
+        state, sums = made.programs.train(
+            state, sums, made.frames.train, order, normaliser, made.root, scale
+        )
+        fetched.append(leaves_of(fetching.fetch(state)))
+        copies.append({path: leaf.copy() for path, leaf in fetched[-1].items()})
+    for leaves, before in zip(fetched, copies, strict=True):
+        for path, leaf in leaves.items():
+            np.testing.assert_array_equal(leaf, before[path], err_msg=path)
+    assert any((copies[0][path] != copies[-1][path]).any() for path in copies[0])
 
 
 def test_what_is_gathered_has_the_labels_of_the_events_and_no_others():

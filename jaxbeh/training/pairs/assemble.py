@@ -169,6 +169,7 @@ def assemble_tracks(
         normaliser=recipe.statistics,
         ordered=(held.trained,),
     )
+    # Its steps are long, and were timed with the quickest kernels alone.
     programs = compile_ahead(programs, arguments, devices, in_every_way=True)
     budget = Budget(nbytes, taken_beside(programs.train, nbytes), devices.memory)
     require_room(devices, budget, members.count)

@@ -86,9 +86,9 @@ def test_it_learns_to_say_what_is_hidden(straight):
 
 
 def test_stopped_and_continued_to_the_same_bits(straight, tmp_path):
-    stop = StopAfter(2)
+    stop = StopAfter(2 * straight.plan.steps)
     videos = unlabelled(tiny_videos())
-    half = run(pose_config(), videos, tmp_path / "run", on_epoch=stop.see, stop=stop)
+    half = run(pose_config(), videos, tmp_path / "run", stop=stop)
     assert [line["epoch"] for line in lines(half)] == [1, 2]
     whole = run(pose_config(), videos, tmp_path / "run")
     assert len(lines(whole)[-1]["state_sha256"]) == 64

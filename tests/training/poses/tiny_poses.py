@@ -32,7 +32,7 @@ def pose_config(*overrides) -> PoseConfig:
     return load_config("v7-poses", [*SETTINGS, *overrides])
 
 
-def run(config, videos, path, on_epoch=None, stop=None):
+def run(config, videos, path, stop=None):
     """Start or continue a run in a folder, by the steps of the command."""
     task = prepare(videos, config, ReadingReport())
     folder = RunFolder(path)
@@ -43,7 +43,7 @@ def run(config, videos, path, on_epoch=None, stop=None):
     restored = checkpoints.latest()
     snapshot = fill(job.template, restored.leaves, path) if restored else job.first()
     folder.cut_metrics(int(snapshot.loop.epoch))
-    whole = job.run(folder, snapshot, Hooks(on_epoch or (lambda _: None), None))
+    whole = job.run(folder, snapshot, Hooks(lambda _: None, None))
     quiet = EpochProgress(Console(quiet=True), config, 0)
     fit(whole, snapshot, checkpoints, stop or StopRequest(), quiet)
     checkpoints.close()
