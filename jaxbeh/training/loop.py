@@ -112,7 +112,7 @@ def fit(
         if checkpoints is not None:
             to_end.callback(checkpoints.wait)
         while not loop.finished(settings.epochs, settings.patience):
-            began = time.perf_counter()
+            began, first = time.perf_counter(), step
             scale = put(loop.rate_scale)
             while step < (int(loop.epoch) + 1) * plan.steps:
                 if run.devices.hosts.any(f"step {step}", stop.requested):
@@ -149,8 +149,10 @@ def fit(
                     fetch(Snapshot(train=state, sums=sums, loop=loop, normaliser=normaliser))
                 )
             line["seconds"] = round(time.perf_counter() - began, 3)
+            # Of an epoch that was gone on with, those of its other steps.
+            windows = plan.windows * (step - first) // plan.steps
             to_write.callback(
-                _write_down, run, checkpoints, progress, line, leaves, step, bool(best)
+                _write_down, run, checkpoints, progress, line, leaves, step, windows, bool(best)
             )
     return loop
 
@@ -162,6 +164,7 @@ def _write_down(
     line: Mapping[str, Any],
     leaves: Leaves | None,
     step: int,
+    windows: int,
     best: bool,
 ) -> None:
     """Write an epoch's line and begin its checkpoint, where it has one; show it.
@@ -173,6 +176,7 @@ def _write_down(
         line: of `metrics.jsonl`, but for the hash of what is saved.
         leaves: to be saved, on the host.
         step: updates made.
+        windows: trained on within the line's seconds.
         best: whether the score is the best so far.
 
     Raises:
@@ -183,7 +187,7 @@ def _write_down(
     line = {**line, **hashed}
     # The line first: a kill between the two repeats the epoch, and cuts the line then.
     run.folder.append_metrics(line)
-    progress.epoch(line, run.plan.windows, best=best)
+    progress.epoch(line, windows, best=best)
     run.on_epoch(line)
     if leaves is not None:
         checkpoints.save(step, leaves, line[run.validation.score], line["state_sha256"])

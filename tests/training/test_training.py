@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import assembled, run
+from tiny import StopAfter, assembled, run
 from watching import compilations, compiled_to_train
 
 from jaxbeh.data.store import gather
@@ -16,6 +16,7 @@ from jaxbeh.training import fetch as fetching
 from jaxbeh.training import loop as looping
 from jaxbeh.training.checkpoints import Checkpoints, leaves_of
 from jaxbeh.training.loss import log_probabilities, targets, weighted_cross_entropy
+from jaxbeh.training.progress import EpochProgress
 from jaxbeh.training.run_folder import RunFolder
 from jaxbeh.training.state import LoopState
 
@@ -231,6 +232,21 @@ def test_an_epoch_is_written_down_though_the_next_one_does_not_begin(tmp_path, m
     (line,) = RunFolder(tmp_path).metrics()
     kept = Checkpoints(tmp_path / "checkpoints", print, read_only=True).latest()
     assert (kept.step, kept.sha256) == (steps, line["state_sha256"])
+
+
+def test_a_continued_epoch_is_shown_with_the_windows_that_were_left(tmp_path, monkeypatch):
+    network = ("model={name: mlp, hidden: [8]}",)
+    config, dataset, made = assembled("training.epochs=2", model=network)
+    shown = []
+
+    def epoch(_, line, windows, best):
+        shown.append((line["epoch"], windows, type(best)))
+
+    monkeypatch.setattr(EpochProgress, "epoch", epoch)
+    steps, windows = made.plan.steps, made.plan.windows
+    run(made, config, dataset, tmp_path, stop=StopAfter(steps - 1))
+    run(made, config, dataset, tmp_path)
+    assert shown == [(1, windows // steps, bool), (2, windows, bool)]
 
 
 def test_what_was_fetched_does_not_change_with_the_next_steps():
