@@ -53,11 +53,10 @@ from jaxbeh.machine.compiler import compare_few_kernels
 from jaxbeh.settings.run import Config
 from jaxbeh.training import optimiser, schedule
 from jaxbeh.training.assemble import longest_call
-from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, content_hash, leaves_of
+from jaxbeh.training.checkpoints import NOT_VALIDATED, Checkpoints, leaves_of
 from jaxbeh.training.compilation import Arguments, compile_ahead
 from jaxbeh.training.devices import Devices
 from jaxbeh.training.fetch import fetch
-from jaxbeh.training.leaves_file import Leaves
 from jaxbeh.training.plan import EpochPlan
 from jaxbeh.training.programs import build_programs
 from jaxbeh.training.recipe import Recipe
@@ -243,11 +242,7 @@ class Variant:
                 began = time.perf_counter()
                 leaves = leaves_of(fetch(self._state))
                 step = int(self._state.step)
-
-                def write(step: int = step, leaves: Leaves = leaves) -> None:
-                    checkpoints.save(step, leaves, NOT_VALIDATED, content_hash(leaves))
-
-                self.epoch(write)
+                self.epoch(partial(checkpoints.save, step, leaves, NOT_VALIDATED))
                 spent.append(time.perf_counter() - began)
             checkpoints.close()
         self.measured = measured

@@ -133,7 +133,7 @@ def fit(
                 progress.within(int(loop.epoch), step / plan.steps - int(loop.epoch))
             # A process that failed to write has not come here: the others must not wait for it on
             # their devices.
-            run.devices.hosts.any(f"validation after step {step}", False)
+            run.devices.hosts.exchange(f"validation after step {step}", "")
             judged = run.validation.launch(state)
             trained, judged = fetch((sums, judged))
             _require_finite(run, loop, trained)
@@ -183,8 +183,8 @@ def _write_down(
         RunError: the line could not be written.
         CheckpointError: the checkpoint before could not be, or this one cannot.
     """
-    hashed = {} if leaves is None else {"state_sha256": content_hash(leaves)}
-    line = {**line, **hashed}
+    if leaves is not None:
+        line = {**line, "state_sha256": content_hash(leaves)}
     # The line first: a kill between the two repeats the epoch, and cuts the line then.
     run.folder.append_metrics(line)
     progress.epoch(line, windows, best=best)
